@@ -1,0 +1,85 @@
+"""fnframe: the AWS Lambda programming model as an embeddable Python library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .app import App
+    from .context import Context
+    from .errors import (
+        ConfigurationError,
+        FnframeError,
+        FunctionError,
+        FunctionNotFound,
+        NotRunning,
+        PayloadTooLarge,
+        QueueFull,
+        RecursionStopped,
+    )
+    from .event import Event
+    from .function import Function, Limits, Manifest
+    from .hookspecs import hookimpl
+    from .outcome import Failure, Outcome, Report, Success
+    from .trigger import Mapping, State, Trigger
+
+_HOMES = {
+    "App": "app",
+    "ConfigurationError": "errors",
+    "Context": "context",
+    "Event": "event",
+    "Failure": "outcome",
+    "FnframeError": "errors",
+    "Function": "function",
+    "FunctionError": "errors",
+    "FunctionNotFound": "errors",
+    "Limits": "function",
+    "Manifest": "function",
+    "Mapping": "trigger",
+    "NotRunning": "errors",
+    "Outcome": "outcome",
+    "PayloadTooLarge": "errors",
+    "QueueFull": "errors",
+    "RecursionStopped": "errors",
+    "Report": "outcome",
+    "State": "trigger",
+    "Success": "outcome",
+    "Trigger": "trigger",
+    "hookimpl": "hookspecs",
+}
+
+__all__ = (
+    "App",
+    "ConfigurationError",
+    "Context",
+    "Event",
+    "Failure",
+    "FnframeError",
+    "Function",
+    "FunctionError",
+    "FunctionNotFound",
+    "Limits",
+    "Manifest",
+    "Mapping",
+    "NotRunning",
+    "Outcome",
+    "PayloadTooLarge",
+    "QueueFull",
+    "RecursionStopped",
+    "Report",
+    "State",
+    "Success",
+    "Trigger",
+    "hookimpl",
+)
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that a worker pays only for what its app uses: no pluggy, anyio or asyncio for a plain handler.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fnframe' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,190 @@
+"""The app: a user's declarations."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from . import schema
+from .errors import ConfigurationError
+from .function import Function, Isolation, Limits, Manifest, TriggerSpec
+from .trigger import Trigger, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+
+    from .runtime.running import Running
+    from .runtime.thread import RunningInThread
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+class Definition(msgspec.Struct, frozen=True):
+    """What the process that holds the code knows of a function: configuration, handler and trigger objects."""
+
+    function: Function
+    handler: Callable[..., Any]
+    triggers: tuple[Trigger, ...]
+
+
+class App:
+    """Functions and their settings, declared in one module.
+
+    `name` stands in logs and reports. `limits` raises or lowers what functions may ask for. The app's module is
+    imported by the template process, so the app must be a global of it: where an app is made by a factory, give the
+    factory as the target (`module:create_app`).
+    """
+
+    def __init__(self, name: str, *, limits: Limits | None = None) -> None:
+        self.name = name
+        self.limits = limits or Limits()
+        self.definitions: dict[str, Definition] = {}
+        self.starters: list[Callable[[], Any]] = []
+        self.running: Running | None = None
+        caller = sys._getframe(1).f_globals
+        self.module: str = caller.get("__name__", "__main__")
+        self.file = Path(caller.get("__file__", ".")).absolute()
+        self.directory = self.file.parent
+
+    def __repr__(self) -> str:
+        return f"<App {self.name!r}: {', '.join(self.definitions) or 'no functions'}>"
+
+    def function(
+        self,
+        *triggers: Trigger,
+        name: str | None = None,
+        memory: int = 128,
+        timeout: float = 3.0,
+        ephemeral_storage: int = 512,
+        retries: int = 2,
+        maximum_age: float = 21_600.0,
+        reserved_concurrency: int | None = None,
+        provisioned_concurrency: int = 0,
+        isolation: Isolation = "process",
+        variables: dict[str, str] | None = None,
+        on_success: str | None = None,
+        on_failure: str | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> Callable[[Handler], Handler]:
+        """Declare the decorated callable as a function of this app; returns the same callable.
+
+        The handler is `def` or `async def` and takes `()`, `(event)` or `(event, context)`; the annotation of its
+        first parameter is the type that the event's data is decoded to.
+
+        `name` (default: the callable's) must be unique in the app. `memory` is in MB, `timeout` in seconds,
+        `ephemeral_storage` in MB for any one file under the temporary directory. `retries` and `maximum_age`
+        (seconds) hold for asynchronous invocations, whose last failure goes to `on_failure` and whose success to
+        `on_success`: `"function:NAME"` or `"file:PATH"` (JSON lines). `reserved_concurrency` is the function's own
+        share of the app's concurrency, guarantee and cap; `provisioned_concurrency` keeps that many environments
+        warm. `variables` are set in the function's environment before its module is imported. `isolation="inline"`
+        runs an async handler in the host's event loop. `tags` are copied into each report.
+
+        Raises `ConfigurationError` at the line of the decorator for whatever is wrong.
+        """
+
+        def decorate(handler: Handler) -> Handler:
+            where = schema.where_defined(handler)
+            for trigger in triggers:
+                if not isinstance(trigger, Trigger):
+                    hint = " (have you forgotten the parentheses?)" if isinstance(trigger, type) else ""
+                    raise ConfigurationError(f"expected a trigger such as Files(...), found {trigger!r}{hint}", where=where)
+            self._add(
+                Function(
+                    name=name or handler.__name__,
+                    where=where,
+                    memory=memory,
+                    timeout=timeout,
+                    ephemeral_storage=ephemeral_storage,
+                    retries=retries,
+                    maximum_age=maximum_age,
+                    reserved_concurrency=reserved_concurrency,
+                    provisioned_concurrency=provisioned_concurrency,
+                    isolation=isolation,
+                    variables=variables or {},
+                    on_success=on_success,
+                    on_failure=on_failure,
+                    tags=tags or {},
+                    is_async=inspect.iscoroutinefunction(handler),
+                    triggers=tuple(_spec(trigger) for trigger in triggers),
+                ),
+                handler,
+                triggers,
+            )
+            return handler
+
+        return decorate
+
+    def on_start(self, starter: Handler) -> Handler:
+        """Run the decorated callable, which takes nothing, in each environment when it starts, after the fork.
+
+        For what must not be shared between processes: connections, random state. Its time is init time; an
+        exception in it fails the invocation that waited for the environment.
+        """
+        self.starters.append(starter)
+        return starter
+
+    def manifest(self) -> Manifest:
+        """What a host needs to know of this app. Raises `ConfigurationError` when a declaration is incomplete."""
+        if not self.definitions:
+            raise ConfigurationError(
+                f"app {self.name!r} has no functions: decorate one with @app.function(...) in {self.file.name} or in a "
+                "module that it imports"
+            )
+        functions = tuple(definition.function for definition in self.definitions.values())
+        for function in functions:
+            for option, destination in (("on_success", function.on_success), ("on_failure", function.on_failure)):
+                scheme, _, target = (destination or "").partition(":")
+                if scheme == "function" and target not in self.definitions:
+                    problem = f"function {function.name!r}: {option} names the function {target!r}, which does not exist"
+                    raise ConfigurationError(problem, where=function.where)
+        return Manifest(app=self.name, directory=str(self.directory), functions=functions, limits=self.limits)
+
+    def run(
+        self, *, target: str | None = None, mounted: Iterable[type[Trigger]] = (), **settings: Any
+    ) -> AbstractAsyncContextManager[Running]:
+        """Run the app here: `async with app.run() as running:`, on asyncio or trio.
+
+        All triggers run, except the types in `mounted`, which the caller serves. `target` (`module:app`,
+        `module:factory` or a file) tells the template how to import this app; by default the module that made it.
+        `settings` are those of fnframe.toml, which is read from the app's folder, and win over it.
+        Raises `ConfigurationError` when the app cannot start as it is declared.
+        """
+        from .runtime.running import run_app
+
+        return run_app(self, target=target, mounted=tuple(mounted), settings=settings)
+
+    def run_in_thread(self, *, target: str | None = None, **settings: Any) -> AbstractContextManager[RunningInThread]:
+        """Run the app in a thread of its own, for synchronous programs: the same verbs, blocking."""
+        from .runtime.thread import run_app_in_thread
+
+        return run_app_in_thread(self, target=target, settings=settings)
+
+    def _add(self, function: Function, handler: Callable[..., Any], triggers: tuple[Trigger, ...]) -> None:
+        function = function.checked(self.limits)
+        if function.name in self.definitions:
+            first = self.definitions[function.name].function.where
+            raise ConfigurationError(
+                f"function {function.name!r} is declared twice, first at {first}; give one of them name=...",
+                where=function.where,
+            )
+        if not function.name or any(character in function.name for character in "/: \t\n"):
+            raise ConfigurationError(f"{function.name!r} is no name for a function: no spaces, '/' or ':'", where=function.where)
+        try:
+            schema.parameters(handler)
+            schema.event_decoder(handler)
+        except NameError:
+            # A type that the module defines further down; the template looks again when the module is complete.
+            pass
+        except TypeError as error:
+            raise ConfigurationError(f"function {function.name!r}: {error}", where=function.where) from None
+        self.definitions[function.name] = Definition(function, handler, triggers)
+
+
+def _spec(trigger: Trigger) -> TriggerSpec:
+    return TriggerSpec(kind_of(trigger), msgspec.Raw(msgspec.json.encode(trigger)), trigger.describe())

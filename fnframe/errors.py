@@ -1,0 +1,87 @@
+"""What fnframe raises. A function that fails is no exception here: it is a `Failure`, a value."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .outcome import Failure
+
+
+class FnframeError(Exception):
+    """Base of everything that fnframe raises."""
+
+
+class ConfigurationError(FnframeError):
+    """A declaration, a configuration file or a plugin is wrong: nothing ran yet.
+
+    `where` is the place in the user's own files (`app.py:12`, `fnframe.toml: http.port`) or None.
+    """
+
+    def __init__(self, problem: str, *, where: str | None = None) -> None:
+        self.problem = problem
+        self.where = where
+        super().__init__(f"{where}: {problem}" if where else problem)
+
+
+class FunctionNotFound(FnframeError, LookupError):
+    """A caller named a function that the app does not have."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        known = sorted(known)
+        super().__init__(f"no function {name!r}{nearest(name, known)}; this app has: {', '.join(known) or 'none'}")
+
+
+class FunctionError(FnframeError):
+    """Raised by `outcome.unwrap()` when the outcome is a `Failure`, which it carries as `failure`."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(f"{failure.report.function}: {failure.error_type}: {failure.message}")
+
+
+class QueueFull(FnframeError):
+    """An engine's queue is at its bound: the event was not accepted. Raised by `enqueue` and `send`."""
+
+    def __init__(self, queue: str, bound: int) -> None:
+        self.queue = queue
+        self.bound = bound
+        super().__init__(
+            f"the queue {queue!r} holds {bound:,} events, its bound; the event was not accepted: "
+            "slow the producer down, or raise `queue_bound`"
+        )
+
+
+class PayloadTooLarge(FnframeError):
+    """An event's data is over the limit for asynchronous invocations; the event was not accepted."""
+
+    def __init__(self, function: str, size: int, limit: int) -> None:
+        self.size = size
+        self.limit = limit
+        super().__init__(f"event for {function!r} has {size:,} bytes of data; the limit here is {limit:,} bytes")
+
+
+class RecursionStopped(FnframeError):
+    """A chain of functions that invoke each other reached its depth; the event was not accepted."""
+
+    def __init__(self, function: str, depth: int) -> None:
+        self.depth = depth
+        super().__init__(
+            f"event for {function!r} refused: it is hop {depth} of a chain of functions that invoke each other, "
+            f"and {depth - 1} is the limit; functions that feed each other without end are stopped here "
+            "(`max_depth` in fnframe.toml raises it)"
+        )
+
+
+class NotRunning(FnframeError):
+    """An app was used before it ran, or after it ended."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`", did you mean 'x'?"`, or nothing when no known word is close."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""

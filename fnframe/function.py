@@ -1,0 +1,121 @@
+"""A function's configuration, and the limits within which it may be set."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import msgspec
+
+from .errors import ConfigurationError
+
+MB = 1024 * 1024
+
+Isolation = Literal["process", "inline"]
+
+DESTINATIONS = ("function:", "file:")
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of one app, Lambda's by default: `App("name", limits=Limits(timeout=3600))` raises one.
+
+    `memory` and `ephemeral_storage` in MB, `timeout` in seconds, payloads in bytes; `concurrency` is the number of
+    invocations in progress at once in one host process, `depth` the number of hops of a chain of functions.
+    """
+
+    memory: int = 10_240
+    timeout: float = 900.0
+    ephemeral_storage: int = 10_240
+    concurrency: int = 1_000
+    request_payload: int = 6 * MB
+    response_payload: int = 6 * MB + 100
+    asynchronous_payload: int = 1 * MB
+    depth: int = 16
+
+
+class TriggerSpec(msgspec.Struct, frozen=True):
+    """A trigger as a manifest carries it: its kind, its fields as JSON, and how it reads to a person."""
+
+    kind: str
+    fields: msgspec.Raw
+    text: str
+
+
+class Function(msgspec.Struct, frozen=True, kw_only=True):
+    """A function's configuration, as `app.function(...)` set it; all that a host needs to know of it."""
+
+    name: str
+    where: str
+    memory: int = 128
+    timeout: float = 3.0
+    ephemeral_storage: int = 512
+    retries: int = 2
+    maximum_age: float = 21_600.0
+    reserved_concurrency: int | None = None
+    provisioned_concurrency: int = 0
+    isolation: Isolation = "process"
+    variables: dict[str, str] = {}
+    on_success: str | None = None
+    on_failure: str | None = None
+    tags: dict[str, str] = {}
+    is_async: bool = False
+    triggers: tuple[TriggerSpec, ...] = ()
+
+    def checked(self, limits: Limits) -> Self:
+        """This configuration, or a `ConfigurationError` at the user's line that says which bound it breaks."""
+        checks: list[tuple[str, Any, float, float, str]] = [
+            ("memory", self.memory, 128, limits.memory, "MB"),
+            ("timeout", self.timeout, 0.001, limits.timeout, "seconds"),
+            ("ephemeral_storage", self.ephemeral_storage, 512, limits.ephemeral_storage, "MB"),
+            ("retries", self.retries, 0, 1_000, "retries"),
+            ("maximum_age", self.maximum_age, 0, 14 * 86_400, "seconds"),
+            ("reserved_concurrency", self.reserved_concurrency or 0, 0, limits.concurrency, "invocations"),
+            ("provisioned_concurrency", self.provisioned_concurrency, 0, limits.concurrency, "environments"),
+        ]
+        for option, value, low, high, unit in checks:
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                self._refuse(f"{option} must be a number of {unit}, found {value!r}")
+            if not low <= value <= high:
+                self._refuse(f"{option} must lie between {low:,} and {high:,} {unit}, found {value:,}")
+        if self.isolation not in ("process", "inline"):
+            self._refuse(f"isolation must be 'process' or 'inline', found {self.isolation!r}")
+        self._check_inline()
+        if self.reserved_concurrency is not None and self.provisioned_concurrency > self.reserved_concurrency:
+            self._refuse(
+                f"provisioned_concurrency ({self.provisioned_concurrency}) must not be greater than "
+                f"reserved_concurrency ({self.reserved_concurrency})"
+            )
+        for option, destination in (("on_success", self.on_success), ("on_failure", self.on_failure)):
+            if destination is not None and not destination.startswith(DESTINATIONS):
+                self._refuse(
+                    f"{option} must be 'function:NAME' or 'file:PATH' (JSON lines), found {destination!r}"
+                )
+        return self
+
+    def _check_inline(self) -> None:
+        if self.isolation != "inline":
+            return
+        if not self.is_async:
+            self._refuse(
+                "isolation='inline' runs in the host's event loop, where only an async handler can be ended at its "
+                "timeout: write `async def`, or leave isolation at 'process'"
+            )
+        if self.variables or self.provisioned_concurrency:
+            self._refuse("isolation='inline' has no environment of its own for variables or provisioned_concurrency")
+
+    def _refuse(self, problem: str) -> None:
+        raise ConfigurationError(f"function {self.name!r}: {problem}", where=self.where)
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the template tells of its bundle.
+
+    `directory` is the folder of the app's file, from which relative paths count; `baseline_mb` the resident memory
+    that importing the app brought; `threads` names Python threads that the import left running.
+    """
+
+    app: str
+    directory: str
+    functions: tuple[Function, ...]
+    limits: Limits = Limits()
+    baseline_mb: float = 0.0
+    threads: tuple[str, ...] = ()

@@ -1,0 +1,59 @@
+"""The hooks, in the order in which they are called. Hooks register types or observe; classes behave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from .event import Event
+    from .function import Function
+    from .outcome import InvocationType, Outcome, Report
+    from .trigger import Trigger
+
+hookspec = pluggy.HookspecMarker("fnframe")
+hookimpl = pluggy.HookimplMarker("fnframe")
+
+
+@hookspec
+def fnframe_register_triggers() -> list[type[Trigger]]:  # type: ignore[empty-body]
+    """Called once at start: the types of triggers that the plugin brings.
+
+    Two types of one kind are refused, and so is what is no `Trigger`. If it raises, the app does not start.
+    """
+
+
+@hookspec
+def fnframe_invocation_started(
+    request_id: str, function: Function, event: Event, invocation_type: InvocationType, attempt: int
+) -> None:
+    """Called once for each invocation when an environment is about to get the event.
+
+    Not called for what was rejected. What it raises is logged and dropped.
+    """
+
+
+@hookspec
+def fnframe_invocation_output(request_id: str, function: Function, data: bytes) -> None:
+    """Called with what the handler and its children wrote to standard output and error, as it arrives.
+
+    All of an invocation's output is heard before its report; lines may come in pieces. `request_id` is empty for
+    what an environment wrote between invocations. What it raises is logged and dropped.
+    """
+
+
+@hookspec
+def fnframe_invocation_reported(report: Report, outcome: Outcome) -> None:
+    """Called once for each invocation, last, also for what was rejected. What it raises is logged and dropped."""
+
+
+@hookspec
+def fnframe_event_settled(
+    function: Function, event: Event, outcome: Outcome, attempts: int, destination: str | None
+) -> None:
+    """Called once for each asynchronous event that reached its end: success, or retries or age spent.
+
+    `destination` is where its record was put, if anywhere: a failure without one is lost to everybody but the
+    observers. What it raises is logged and dropped.
+    """

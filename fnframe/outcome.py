@@ -1,0 +1,108 @@
+"""What an invocation came to, and what it used."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Literal
+
+import msgspec
+
+from .errors import FunctionError
+from .event import JSON, decode_json
+
+InvocationType = Literal["synchronous", "asynchronous", "polled"]
+MemoryMethod = Literal["peak-rss-reset", "high-water", "sampled", "unavailable"]
+
+SUCCESS = "success"
+THROTTLED = "TooManyRequestsException"
+TIMED_OUT = "Sandbox.Timedout"
+OUT_OF_MEMORY = "Runtime.OutOfMemory"
+EXITED = "Runtime.ExitError"
+INVALID_EVENT = "Runtime.UnmarshalError"
+INVALID_RESULT = "Runtime.MarshalError"
+REQUEST_TOO_LARGE = "RequestEntityTooLargeException"
+RESPONSE_TOO_LARGE = "Function.ResponseSizeTooLarge"
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What one invocation used: measured figures, or None where nothing was measured.
+
+    Times are in milliseconds, memory in MB (2**20 bytes). `duration_ms` is wall time from the moment the
+    environment had the event until its answer was there; `queued_ms` is the wait before it, without
+    `init_duration_ms`, which is there when this invocation waited for a cold start. `max_memory_used_mb` is the
+    peak of resident memory, what the app's own import brought included; `memory_method` says how it was
+    measured. `cpu_ms` is processor time, user and system, of the environment's process and its finished children.
+    """
+
+    request_id: str
+    function: str
+    trigger: str
+    invocation_type: InvocationType
+    attempt: int
+    outcome: str
+    """`"success"`, or the error type."""
+    started_at: dt.datetime
+    queued_ms: float
+    init_duration_ms: float | None
+    duration_ms: float
+    memory_size_mb: int
+    max_memory_used_mb: float | None
+    memory_method: MemoryMethod
+    cpu_ms: float | None
+    environment_id: str
+    event_id: str
+    trace_id: str | None = None
+    tenant: str | None = None
+    tags: dict[str, str] = {}
+    node: str = ""
+    version: str = "$LATEST"
+
+
+class Success(msgspec.Struct, frozen=True):
+    """The function returned. `payload` is its encoded return value."""
+
+    payload: bytes
+    report: Report
+    content_type: str = JSON
+
+    def value(self) -> Any:
+        """The return value as plain Python values: JSON decoded, any other content as bytes."""
+        return decode_json(self.payload) if self.content_type == JSON else self.payload
+
+    def unwrap(self) -> Any:
+        """The same as `value()`: a success has nothing to raise."""
+        return self.value()
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The function did not return.
+
+    `kind` says which "no" it was: `rejected` (the handler never ran), `failed` (it ran and raised, or its
+    result was refused), `ended` (it was stopped, or its process went away). Error types and texts are Lambda's.
+    """
+
+    kind: Literal["rejected", "failed", "ended"]
+    error_type: str
+    message: str
+    report: Report
+    stack_trace: list[str] = []
+    retry_after: float | None = None
+    """Seconds after which trying again makes sense, where that is known."""
+
+    def unwrap(self) -> Any:
+        """Raises `FunctionError`, which carries this failure."""
+        raise FunctionError(self)
+
+    def payload(self) -> dict[str, Any]:
+        """The failure as Lambda's error payload."""
+        if self.kind == "failed":
+            return {
+                "errorMessage": self.message,
+                "errorType": self.error_type,
+                "requestId": self.report.request_id,
+                "stackTrace": self.stack_trace,
+            }
+        return {"errorType": self.error_type, "errorMessage": self.message}
+
+
+Outcome = Success | Failure

@@ -1,0 +1,158 @@
+"""How a handler is called: its parameters, the type that its annotation asks for, and its return value."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+from collections.abc import Callable
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from .errors import ConfigurationError
+from .event import JSON, Event, decode_json
+
+Decode = Callable[[Event], Any]
+
+
+class InvalidEvent(Exception):
+    """The event's data does not fit the handler's annotation; the text names the field."""
+
+
+def parameters(handler: Callable[..., Any]) -> int:
+    """How many arguments the handler takes: none, the event, or the event and the context.
+
+    Raises `TypeError` that says what was expected and found, for anything else.
+    """
+    signature = inspect.signature(handler)
+    positional = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in positional if p.default is p.empty]
+    keyword_only = [p for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    if len(required) > 2 or keyword_only:
+        raise TypeError(f"a handler takes (), (event) or (event, context), found {signature}")
+    return min(len(positional), 2)
+
+
+def event_decoder(handler: Callable[..., Any]) -> Decode:
+    """What makes the handler's first argument of an event.
+
+    Raises `TypeError` when the annotation is no type that data can be decoded to, `NameError` when it names
+    something that does not exist (yet).
+    """
+    names = list(inspect.signature(handler).parameters)
+    hints = get_type_hints(inspect.unwrap(handler), include_extras=True)
+    annotation = hints.get(names[0], Any) if names else Any
+    return decoder_for(annotation)
+
+
+def decoder_for(annotation: Any) -> Decode:
+    """The decoder for a type: `Event`, bytes, a class with `from_event`, a pydantic model, or what msgspec knows."""
+    if annotation is Event:
+        return _identity
+    if annotation is bytes:
+        return _data
+    # A trigger's own types (a request, a batch) make themselves from the whole envelope.
+    from_event = getattr(get_origin(annotation) or annotation, "from_event", None)
+    if from_event is not None:
+        arguments = get_args(annotation)
+        return lambda event: _fitting(from_event, event, *arguments)
+    if annotation is Any or annotation is inspect.Parameter.empty:
+        return _plain
+    if _is_pydantic(annotation):
+        validate = annotation.model_validate_json
+        return lambda event: _fitting(validate, event.data)
+    decode = msgspec.json.Decoder(annotation, dec_hook=_decode_foreign).decode
+    _refuse_unknown_types(annotation)
+    return lambda event: _fitting(decode, event.data)
+
+
+def encode_result(value: Any) -> tuple[str, bytes]:
+    """Content type and payload of a handler's return value. Raises `TypeError` when it cannot be encoded.
+
+    Bytes stay as they are; an object with `to_payload()` says itself; anything else becomes JSON.
+    """
+    if isinstance(value, bytes):
+        return "application/octet-stream", value
+    to_payload = getattr(value, "to_payload", None)
+    if to_payload is not None and not isinstance(value, type):
+        content_type, payload = to_payload()
+        return content_type, payload
+    return JSON, _encoder.encode(value)
+
+
+def _identity(event: Event) -> Event:
+    return event
+
+
+def _data(event: Event) -> bytes:
+    return event.data
+
+
+def _plain(event: Event) -> Any:
+    return _fitting(decode_json, event.data)
+
+
+def _fitting(decode: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return decode(*arguments)
+    except msgspec.DecodeError as error:
+        raise InvalidEvent(str(error)) from None
+    except ValueError as error:
+        raise InvalidEvent(_pydantic_problem(error) or str(error)) from None
+
+
+def _is_pydantic(annotation: Any) -> bool:
+    # A signature can only name a model if pydantic is imported; fnframe itself never does.
+    pydantic = sys.modules.get("pydantic")
+    return pydantic is not None and isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel)
+
+
+def _decode_foreign(type_: type, value: Any) -> Any:
+    """msgspec asks here for types that it does not know: pydantic models inside other types."""
+    if _is_pydantic(type_):
+        try:
+            return type_.model_validate(value)  # type: ignore[attr-defined]
+        except ValueError as error:
+            raise ValueError(_pydantic_problem(error) or str(error)) from None
+    raise TypeError(f"{type_!r} cannot be decoded from data")
+
+
+def _pydantic_problem(error: ValueError) -> str | None:
+    """The first problem of a pydantic error in msgspec's words: message and path."""
+    if not hasattr(error, "errors"):
+        return None
+    first = error.errors()[0]
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    return f"{first['msg']} - at `${path}`"
+
+
+def _encode_foreign(value: Any) -> Any:
+    if _is_pydantic(type(value)):
+        return value.model_dump(mode="json")
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_encode_foreign)
+
+
+def _refuse_unknown_types(annotation: Any) -> None:
+    """Refuse at the decorator what msgspec would refuse at the first event: a class it cannot fill."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        for part in get_args(annotation):
+            _refuse_unknown_types(part)
+        return
+    described = msgspec.inspect.type_info(annotation)
+    if isinstance(described, msgspec.inspect.CustomType) and not _is_pydantic(described.cls):
+        raise TypeError(
+            f"an event cannot be decoded to {annotation!r}: use a msgspec Struct, a dataclass, a TypedDict, an attrs "
+            "class, a pydantic model, plain types, `Event`, or a class with `from_event(event)`"
+        )
+
+
+def where_defined(handler: Callable[..., Any]) -> str:
+    """`path/to/file.py:12`, the line of the function's first decorator."""
+    code = getattr(inspect.unwrap(handler), "__code__", None)
+    if code is None:
+        raise ConfigurationError(f"a handler must be a Python function, found {handler!r}")
+    return f"{code.co_filename}:{code.co_firstlineno}"

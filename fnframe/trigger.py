@@ -1,0 +1,140 @@
+"""What a trigger is: its own configuration, with one method that feeds events to a function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import msgspec
+
+from .outcome import InvocationType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from anyio.abc import TaskStatus
+
+    from .event import Event
+    from .function import Function
+    from .outcome import Outcome
+
+
+class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The settings of a trigger type that has none."""
+
+
+class Mapping(Protocol):
+    """An event source mapping: a trigger and a function bound together, and the two ways to hand an event over."""
+
+    @property
+    def trigger(self) -> Any:
+        """The trigger, as the user configured it."""
+
+    @property
+    def function(self) -> Function:
+        """The function's configuration."""
+
+    @property
+    def app(self) -> str:
+        """The app's name."""
+
+    @property
+    def directory(self) -> Path:
+        """The folder of the app's file: relative paths in a trigger's configuration count from here."""
+
+    @property
+    def settings(self) -> Any:
+        """The settings of this trigger's type, an instance of its `Settings`."""
+
+    @property
+    def state(self) -> State:
+        """Where this mapping keeps what it must remember; as durable as the app's engine."""
+
+    @property
+    def debug(self) -> bool:
+        """True under `fnframe dev`: whoever calls may see a stack trace."""
+
+    async def invoke(self, event: Event) -> Outcome:
+        """Run the function and wait. The caller retries, if anybody does."""
+
+    async def enqueue(self, event: Event) -> bool:
+        """Accept the event for an asynchronous invocation: fnframe runs it and retries.
+
+        Returns when the engine has it; False if an event with this id was accepted before (within the engine's
+        window for duplicates). Raises `QueueFull`, `PayloadTooLarge` or `RecursionStopped` when it was not accepted.
+        """
+
+
+class State(Protocol):
+    """Named values that outlive an invocation; part of an engine."""
+
+    async def get(self, key: str) -> bytes | None:
+        """The value, or None."""
+
+    async def put(self, key: str, value: bytes) -> None:
+        """Set the value."""
+
+    async def compare_and_set(self, key: str, expected: bytes | None, value: bytes) -> bool:
+        """Set the value if it is `expected` now (None: absent); whether it was set."""
+
+    async def delete(self, key: str) -> None:
+        """Remove the value, if there is one."""
+
+    async def items(self, prefix: str = "") -> list[tuple[str, bytes]]:
+        """The keys that begin with `prefix` and their values, in the keys' order."""
+
+
+class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=str.lower, tag_field="trigger"):
+    """Base of every trigger: a frozen Struct whose fields are its configuration, checked in `__post_init__`.
+
+    The kind (`"http"` for `class Http`) is the class's name in lower case. The module of a trigger imports only
+    fnframe and msgspec, since every template imports it; heavy libraries are imported in `run`.
+    """
+
+    invocation_type: ClassVar[InvocationType] = "asynchronous"
+    """How events of this trigger come in, for the reports."""
+
+    has_backlog: ClassVar[bool] = False
+    """Whether events can wait outside before the app starts (files can, requests cannot): what
+    `fnframe run --until-idle` works off. `started()` of such a trigger means that all of them are enqueued."""
+
+    Settings: ClassVar[type[msgspec.Struct]] = NoSettings
+    """Settings of the type as a whole (a port, say): the table of the kind's name in fnframe.toml."""
+
+    async def run(self, mapping: Mapping, *, task_status: TaskStatus[Any]) -> None:
+        """Feed events to `mapping` until cancelled. Stopping is cancellation; state is local variables.
+
+        Call `task_status.started(text)` once ready, with what a person should know (an address, a folder).
+        An exception ends the app: it means a wrong configuration or a bug.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define `run` or `run_all`")
+
+    @classmethod
+    async def run_all(cls, mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) -> None:
+        """Feed events for all mappings of this type; for what they share. By default `run` for each.
+
+        Call `task_status.started(texts)` once all are ready, with one text for each mapping, in order.
+        """
+        import anyio
+
+        async with anyio.create_task_group() as tasks:
+            texts = [await tasks.start(_run_one, mapping) for mapping in mappings]
+            task_status.started(texts)
+
+    def describe(self) -> str:
+        """One line for a person, from the fields that are set."""
+        set_fields = [
+            f"{field.name}={getattr(self, field.name)!r}"
+            for field in msgspec.structs.fields(self)
+            if getattr(self, field.name) != field.default
+        ]
+        return f"{type(self).__name__}({', '.join(set_fields)})"
+
+
+async def _run_one(mapping: Mapping, *, task_status: TaskStatus[Any]) -> None:
+    await mapping.trigger.run(mapping, task_status=task_status)
+
+
+def kind_of(trigger: Trigger | type[Trigger]) -> str:
+    """The word by which manifests and settings call this type of trigger."""
+    return str(trigger.__struct_config__.tag)
