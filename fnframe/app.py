@@ -45,6 +45,7 @@ class App:
         self.name = name
         self.limits = limits or Limits()
         self.definitions: dict[str, Definition] = {}
+        self.signatures: dict[str, schema.Signature] = {}
         self.starters: list[Callable[[], Any]] = []
         self.running: Running | None = None
         caller = sys._getframe(1).f_globals
@@ -176,8 +177,7 @@ class App:
         if not function.name or any(character in function.name for character in "/: \t\n"):
             raise ConfigurationError(f"{function.name!r} is no name for a function: no spaces, '/' or ':'", where=function.where)
         try:
-            schema.parameters(handler)
-            schema.event_decoder(handler)
+            self.signatures[function.name] = schema.signature_of(handler)
         except NameError:
             # A type that the module defines further down; the template looks again when the module is complete.
             pass

@@ -27,6 +27,16 @@ class ConfigurationError(FnframeError):
         super().__init__(f"{where}: {problem}" if where else problem)
 
 
+class ImportFailed(ConfigurationError):
+    """Importing the app's module failed. `traceback` holds the user's own frames only."""
+
+    def __init__(self, error_type: str, message: str, *, where: str | None = None, traceback: str = "") -> None:
+        self.error_type = error_type
+        self.message = message
+        self.traceback = traceback
+        super().__init__(message if error_type == "ConfigurationError" else f"{error_type}: {message}", where=where)
+
+
 class FunctionNotFound(FnframeError, LookupError):
     """A caller named a function that the app does not have."""
 
@@ -73,7 +83,7 @@ class RecursionStopped(FnframeError):
         super().__init__(
             f"event for {function!r} refused: it is hop {depth} of a chain of functions that invoke each other, "
             f"and {depth - 1} is the limit; functions that feed each other without end are stopped here "
-            "(`max_depth` in fnframe.toml raises it)"
+            "(`App(..., limits=Limits(depth=...))` raises it)"
         )
 
 

@@ -6,7 +6,7 @@ import inspect
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -18,6 +18,18 @@ Decode = Callable[[Event], Any]
 
 class InvalidEvent(Exception):
     """The event's data does not fit the handler's annotation; the text names the field."""
+
+
+class Signature(NamedTuple):
+    """How to call a handler: how many arguments it takes, and what makes the first of an event."""
+
+    arguments: int
+    decode: Decode
+
+
+def signature_of(handler: Callable[..., Any]) -> Signature:
+    """Raises as `parameters` and `event_decoder` do."""
+    return Signature(parameters(handler), event_decoder(handler))
 
 
 def parameters(handler: Callable[..., Any]) -> int:

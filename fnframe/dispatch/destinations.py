@@ -1,0 +1,88 @@
+"""Where the outcome of an asynchronous invocation goes: Lambda's destination record, to a function or a file."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import msgspec
+
+from ..event import JSON, Event, encode_json, now
+from ..function import Function
+from ..outcome import Outcome, Success
+
+Enqueue = Callable[[str, Event], Awaitable[object]]
+
+
+class Destinations:
+    """`function:NAME` enqueues the record as an event of that function; `file:PATH` appends it as a line of JSON.
+
+    `directory` is where relative paths count from: the app's folder.
+    """
+
+    def __init__(self, directory: Path, enqueue: Enqueue) -> None:
+        self._directory = directory
+        self._enqueue = enqueue
+
+    async def put(
+        self, destination: str, function: Function, event: Event, outcome: Outcome, condition: str, attempts: int
+    ) -> None:
+        """Put the record there. Raises `OSError` or `FnframeError` when it could not be put."""
+        record = encode_json(_record(function, event, outcome, condition, attempts))
+        scheme, _, target = destination.partition(":")
+        if scheme == "file":
+            await anyio.to_thread.run_sync(_append, self._directory / target, record)
+        else:
+            await self._enqueue(target, self._event(function, event, record))
+
+    def _event(self, function: Function, event: Event, record: bytes) -> Event:
+        return Event(
+            id=f"{event.id}:{function.name}:outcome",  # A repeated attempt must not repeat the record.
+            source=f"function:{function.name}",
+            type="fnframe.function.outcome",
+            time=now(),
+            data=record,
+            subject=event.id,
+            traceparent=event.traceparent,
+            tracestate=event.tracestate,
+            depth=event.depth + 1,
+        )
+
+
+def _record(function: Function, event: Event, outcome: Outcome, condition: str, attempts: int) -> dict[str, Any]:
+    """Lambda's destination record, with names in place of ARNs."""
+    response: dict[str, Any] = {"statusCode": 200, "executedVersion": outcome.report.version}
+    payload: Any
+    if isinstance(outcome, Success):
+        payload = msgspec.Raw(outcome.payload) if outcome.content_type == JSON else outcome.payload
+    else:
+        response["functionError"] = "Unhandled"
+        payload = outcome.payload()
+    return {
+        "version": "1.0",
+        "timestamp": dt.datetime.now(dt.UTC),
+        "requestContext": {
+            "requestId": outcome.report.request_id,
+            "functionArn": function.name,
+            "condition": condition,
+            "approximateInvokeCount": attempts,
+        },
+        "requestPayload": msgspec.Raw(event.data) if event.datacontenttype == JSON else event.data,
+        "responseContext": response,
+        "responsePayload": payload,
+    }
+
+
+def _append(path: Path, line: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # One write to a descriptor opened for appending: lines of several processes do not mix.
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(descriptor, line + b"\n")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

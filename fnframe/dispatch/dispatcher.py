@@ -1,0 +1,116 @@
+"""What happens to an event: admission, an environment, a report."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from ..environment.call import Call
+from ..environment.wire import Ack, Invoke, Send
+from ..errors import FunctionNotFound
+from ..function import Function, Manifest
+from ..outcome import REQUEST_TOO_LARGE, THROTTLED, MemoryMethod, Outcome
+from .admission import Admission, Share
+from .invocation import Invocation
+from .verdict import Judge
+
+Observer = Callable[..., None] | None
+Deliver = Callable[[Invocation, Send], Awaitable[Ack]]
+
+
+class Environments(Protocol):
+    """Where functions run: the pool of processes, or the host's own event loop."""
+
+    memory_method: MemoryMethod
+
+    async def exchange(self, call: Call, deliver: Callable[[Send], Awaitable[Ack]]) -> None:
+        """Run the invocation: afterwards `call.reply` is there."""
+
+
+class Served:
+    """A function, its share of the concurrency, and where it runs."""
+
+    __slots__ = ("environments", "function", "share")
+
+    def __init__(self, function: Function, share: Share, environments: Environments) -> None:
+        self.function = function
+        self.share = share
+        self.environments = environments
+
+
+class Dispatcher:
+    """Runs invocations and reports each of them, whatever came of it.
+
+    `deliver` hands over what a handler sends from inside; `started` and `reported` are the observers' hooks, None
+    where nobody listens.
+    """
+
+    def __init__(self, judge: Judge, deliver: Deliver, started: Observer, reported: Observer) -> None:
+        self._judge = judge
+        self._deliver = deliver
+        self._started = started
+        self._reported = reported
+        self._served: dict[str, Served] = {}
+        self._admission = Admission((), Manifest(app="", directory="", functions=()).limits)
+
+    def serve(self, manifest: Manifest, environments: Callable[[Function], Environments]) -> None:
+        """Serve the functions of this manifest from now on."""
+        self._limits = manifest.limits
+        self._admission = Admission(manifest.functions, manifest.limits)
+        self._served = {
+            function.name: Served(function, self._admission.share_of(function), environments(function))
+            for function in manifest.functions
+        }
+
+    def function(self, name: str) -> Function:
+        """The configuration of a function. Raises `FunctionNotFound`."""
+        return self._find(name).function
+
+    async def invoke(self, name: str, invocation: Invocation) -> Outcome:
+        """Run a function once and wait for what comes of it. Raises `FunctionNotFound`."""
+        served = self._find(name)
+        function = served.function
+        refusal = self._refusal(served, invocation)
+        if refusal is not None:
+            return self._report(refusal)
+        admission = self._admission
+        if not admission.enter(served.share):
+            text = f"Rate Exceeded. ({served.share.reason}: {served.share.cap})"
+            return self._report(self._judge.rejected(function, invocation, THROTTLED, text, retry_after=1.0))
+        try:
+            if self._started is not None:
+                self._tell_start(function, invocation)
+            event = invocation.event
+            call = Call(name, Invoke(invocation.request_id, function.timeout, invocation.attempt, event))
+            await served.environments.exchange(call, lambda send: self._deliver(invocation, send))
+        finally:
+            admission.leave(served.share)
+        return self._report(self._judge.outcome(function, invocation, call, served.environments.memory_method))
+
+    def _find(self, name: str) -> Served:
+        try:
+            return self._served[name]
+        except KeyError:
+            raise FunctionNotFound(name, self._served) from None
+
+    def _refusal(self, served: Served, invocation: Invocation) -> Outcome | None:
+        limit = self._limits.request_payload
+        if len(invocation.event.data) > limit:
+            text = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
+            return self._judge.rejected(served.function, invocation, REQUEST_TOO_LARGE, text)
+        return None
+
+    def _tell_start(self, function: Function, invocation: Invocation) -> None:
+        assert self._started is not None
+        self._started(
+            request_id=invocation.request_id,
+            function=function,
+            event=invocation.event,
+            invocation_type=invocation.invocation_type,
+            attempt=invocation.attempt,
+        )
+
+    def _report(self, outcome: Outcome) -> Outcome:
+        if self._reported is not None:
+            self._reported(report=outcome.report, outcome=outcome)
+        return outcome

@@ -1,0 +1,79 @@
+"""One invocation on its way through an environment, and what comes back."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+
+from .wire import Exited, Invoke, Raised, Result, Send
+
+if TYPE_CHECKING:
+    from .process import ProcessEnvironment
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """The environment ended while it ran the invocation: why, how, and what it had used."""
+
+    reason: str
+    exit: Exited | None
+    peak_kb: int | None
+    cpu_us: int | None
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """No environment could take the invocation."""
+
+    problem: str
+
+
+Reply = Result | Raised | Ended | Rejected
+
+
+class Call:
+    """What the host keeps of an invocation while it waits and runs. Times are on `time.monotonic()`'s scale."""
+
+    __slots__ = (
+        "_event",
+        "environment",
+        "finished",
+        "function",
+        "init",
+        "invoke",
+        "placed",
+        "reply",
+        "request_id",
+        "requests",
+        "started",
+        "timeout",
+        "unsent",
+    )
+
+    def __init__(self, function: str, invoke: Invoke) -> None:
+        self.function = function
+        self.request_id = invoke.request_id
+        self.timeout = invoke.timeout
+        self.invoke = invoke
+        self.placed = time.monotonic()
+        self.started = 0.0
+        self.finished = 0.0
+        self.init: float | None = None
+        self.environment: ProcessEnvironment | None = None
+        self.reply: Reply | None = None
+        self.requests: deque[Send] = deque()
+        self.unsent: Any = None
+        self._event: anyio.Event | None = None
+
+    def wake(self) -> None:
+        """Wake whoever awaits this call: its reply, a request, or unsent bytes are there."""
+        if self._event is not None:
+            self._event.set()
+
+    async def news(self) -> None:
+        """Wait for the next `wake`."""
+        self._event = anyio.Event()
+        await self._event.wait()
+        self._event = None

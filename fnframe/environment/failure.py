@@ -1,0 +1,53 @@
+"""What a handler's exception looks like to its caller: Lambda's error type, message and stack trace."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+from .wire import Raised
+
+PACKAGE = str(Path(__file__).parent.parent)
+LONGEST_TEXT = 64 * 1024
+MOST_FRAMES = 100
+
+
+def raised(error: BaseException, usage: Any, *, init: bool = False) -> Raised:
+    return Raised(type(error).__name__, text_of(error), stack_of(error), init, usage)
+
+
+def is_function_error(error: BaseException) -> bool:
+    """Whether it is the function that failed. What else is no `Exception` ends the process, as in Lambda."""
+    return isinstance(error, Exception) or type(error).__name__ in ("CancelledError", "BaseExceptionGroup")
+
+
+def text_of(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:
+        text = f"<the text of this {type(error).__name__} cannot be made>"
+    # Lone surrogates cannot be sent.
+    return text[:LONGEST_TEXT].encode("utf-8", "backslashreplace").decode()
+
+
+def stack_of(error: BaseException) -> list[str]:
+    """The frames from the first one that is the user's, as `traceback.format_list` writes them."""
+    frames = traceback.extract_tb(error.__traceback__)
+    first = next((i for i, frame in enumerate(frames) if not _is_machinery(frame.filename)), len(frames))
+    kept = frames[first:]
+    if len(kept) > MOST_FRAMES:
+        kept = traceback.StackSummary.from_list([*kept[: MOST_FRAMES // 2], *kept[-MOST_FRAMES // 2 :]])
+    return [line.encode("utf-8", "backslashreplace").decode() for line in traceback.format_list(kept)]
+
+
+def where_of(error: BaseException) -> str | None:
+    """`file:line` of the last frame that is the user's own, neither fnframe's nor the import system's."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
+
+
+def _is_machinery(filename: str) -> bool:
+    return filename.startswith((PACKAGE, "<frozen")) or "/asyncio/" in filename or "/msgspec/" in filename

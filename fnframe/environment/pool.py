@@ -1,0 +1,342 @@
+"""The pool: which environment takes which invocation, how many there are, and when one ends."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+
+from ..function import Function
+from ..outcome import MemoryMethod
+from .call import Call, Rejected
+from .process import EXIT_TIMEOUT, Owner, ProcessEnvironment
+from .slot import Slot
+from .template import Template
+from .wire import Ack, Bind, Send
+
+Deliver = Callable[[Send], Awaitable[Ack]]
+TICK = 0.005
+"""Seconds between two looks at the memory of busy environments."""
+QUIET_TICKS = 20
+"""After so many looks with nothing running, wait to be woken: a wake-up for each invocation costs more."""
+
+SHORT = 0.001
+"""Seconds: to a function whose recent invocations all took less, one invocation is sent ahead into a busy
+environment, which closes the gap between two (twice the throughput on two cores). Behind a longer one, an invocation
+sent ahead would wait although another environment becomes free."""
+FADE = 0.99
+"""How fast the longest recent duration is forgotten, for each invocation."""
+
+
+class Lane:
+    """What the pool knows of one function."""
+
+    __slots__ = ("function", "idle", "live", "longest", "slots", "templates", "waiting")
+
+    def __init__(self, function: Function, templates: Templates) -> None:
+        self.function = function
+        self.templates = templates
+        self.idle: deque[ProcessEnvironment] = deque()
+        self.waiting: deque[Call] = deque()
+        self.slots: list[Slot] = []
+        self.live = 0
+        self.longest = 1.0
+
+
+class Templates:
+    """The template of one bundle and the spare environment that is ready for any of its functions."""
+
+    def __init__(self, template: Template) -> None:
+        self.template = template
+        self.spare: ProcessEnvironment | None = None
+
+    def take(self) -> ProcessEnvironment:
+        environment, self.spare = self.spare, None
+        if environment is None or environment.reason is not None:
+            environment = self.template.fork()
+        return environment
+
+    def keep_spare(self) -> None:
+        if (self.spare is None or self.spare.reason is not None) and not self.template.ended.is_set():
+            self.spare = self.template.fork()
+
+
+class Pool(Owner):
+    """All process environments of an app in this host process.
+
+    At most `max_environments` live at once; past it invocations wait in order, at most `max_waiting` of them. An idle
+    environment of another function makes room.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        max_environments: int,
+        max_waiting: int,
+        idle_timeout: float,
+        output: Callable[[Call | None, str, bytes], None] | None = None,
+    ) -> None:
+        self._root = root
+        self.max_environments = max_environments
+        self._max_waiting = max_waiting
+        self._idle_timeout = idle_timeout
+        self._hear = output
+        self.memory_method: MemoryMethod = "unavailable"
+        self._lanes: dict[str, Lane] = {}
+        self._live: set[ProcessEnvironment] = set()
+        self._dying: set[ProcessEnvironment] = set()
+        self._waiting = 0
+        self._response_payload = 0
+        self._asleep: anyio.Event | None = None
+        self._lost = anyio.Event()
+        self._closed = False
+
+    def statistics(self) -> dict[str, int]:
+        """Counts of this moment: live, idle and dying environments, and waiting invocations."""
+        idle = sum(len(lane.idle) for lane in self._lanes.values())
+        return {"live": len(self._live), "idle": idle, "dying": len(self._dying), "waiting": self._waiting}
+
+    def open(self, lanes: dict[str, Lane], response_payload: int) -> None:
+        """Serve these functions from now on. Environments of earlier templates end as they become free."""
+        old, self._lanes = self._lanes, lanes
+        self._response_payload = response_payload
+        self.memory_method = next((lane.templates.template.memory_method for lane in lanes.values()), "unavailable")
+        for name, lane in old.items():
+            for environment in list(lane.idle):
+                environment.kill("idle")
+            for call in lane.waiting:
+                self._waiting -= 1
+                self.place(call) if name in lanes else self._reject(call, f"the function {name!r} is gone after a reload")
+            lane.waiting.clear()
+        for lane in lanes.values():
+            self._provision(lane)
+        for templates in {id(lane.templates): lane.templates for lane in lanes.values()}.values():
+            templates.keep_spare()
+
+    async def run(self) -> None:
+        """Hold deadlines, memory limits and idle ends, until cancelled."""
+        quiet = 0
+        while True:
+            now = time.monotonic()
+            wake = now + TICK
+            quiet += 1
+            for environment in [*self._live, *self._dying]:
+                if environment.in_flight:
+                    quiet = 0
+                    environment.sample()
+                if environment.deadline <= now:
+                    environment.expire()
+                wake = min(wake, environment.deadline)
+            if quiet < QUIET_TICKS or self._dying:
+                await anyio.sleep(wake - time.monotonic())
+                continue
+            self._asleep = anyio.Event()
+            with anyio.move_on_after(self._until_idle_end(now)):
+                await self._asleep.wait()
+            self._asleep = None
+            quiet = 0
+
+    async def left(self) -> None:
+        """Wait until no environment of an earlier template runs an invocation."""
+        current = {id(lane.templates.template) for lane in self._lanes.values()}
+        while any(id(environment.template) not in current for environment in self._live):
+            self._lost = anyio.Event()
+            await self._lost.wait()
+
+    async def close(self) -> None:
+        """End all environments and remove their temporary directories."""
+        self._closed = True
+        for environment in list(self._live):
+            environment.kill("idle")
+        with anyio.move_on_after(EXIT_TIMEOUT, shield=True):
+            while self._dying:
+                self._lost = anyio.Event()
+                await self._lost.wait()
+        for lane in self._lanes.values():
+            for slot in lane.slots:
+                slot.close()
+
+    async def exchange(self, call: Call, deliver: Deliver) -> None:
+        """Run an invocation: afterwards `call.reply` is there. `deliver` hands over what the handler sends meanwhile."""
+        self.place(call)
+        try:
+            while call.reply is None:
+                if call.unsent:
+                    await self._send_rest(call)
+                elif call.requests:
+                    ack = await deliver(call.requests.popleft())
+                    if call.environment is not None:
+                        call.environment.answer(ack)
+                else:
+                    await call.news()
+        except BaseException:
+            self.withdraw(call)
+            raise
+        self._note(call)
+
+    # An invocation finds its environment.
+
+    def place(self, call: Call) -> None:
+        """Send an invocation to an environment, now or when one is free."""
+        if self._asleep is not None:
+            self._asleep.set()
+        lane = self._lanes[call.function]
+        while lane.idle:
+            environment = lane.idle.pop()
+            if environment.reason is None:
+                environment.send(call)
+                return
+        if self._can_start(lane):
+            self._start(lane, call)
+            return
+        if self._waiting >= self._max_waiting:
+            self._reject(call, f"{self._waiting} invocations wait for an environment already (`max_waiting`)")
+            return
+        self._waiting += 1
+        lane.waiting.append(call)
+        if lane.longest < SHORT:
+            self._send_ahead(lane)
+
+    def withdraw(self, call: Call) -> None:
+        """Nobody awaits this invocation any more."""
+        lane = self._lanes.get(call.function)
+        if call.environment is None:
+            if lane is not None and call in lane.waiting:
+                lane.waiting.remove(call)
+                self._waiting -= 1
+        elif call.environment.in_flight and call.environment.in_flight[0] is call:
+            # Its late reply would answer the next invocation, and its work is for nobody.
+            call.environment.kill("cancelled")
+
+    def _start(self, lane: Lane, call: Call | None) -> None:
+        environment = lane.templates.take()
+        self._live.add(environment)
+        lane.live += 1
+        slot = lane.slots.pop() if lane.slots else Slot(self._root)
+        memory_kb = lane.function.memory * 1024
+        bind = Bind(lane.function.name, environment.id, slot.directory, memory_kb, self._response_payload)
+        environment.bind(bind, slot, self)
+        if call is not None:
+            environment.send(call)
+        lane.templates.keep_spare()
+
+    def _make_room(self, lane: Lane) -> bool:
+        """End the environment that has been idle longest, of another function."""
+        idle = [other.idle[0] for other in self._lanes.values() if other.idle and other is not lane]
+        if not idle:
+            return False
+        min(idle, key=lambda environment: environment.idle_since).kill("idle")
+        return True
+
+    def _send_ahead(self, lane: Lane) -> None:
+        for environment in self._live:
+            if environment.function == lane.function.name and environment.ready and len(environment.in_flight) == 1:
+                self._waiting -= 1
+                environment.send(lane.waiting.popleft())
+                return
+
+    async def _send_rest(self, call: Call) -> None:
+        environment = call.environment
+        assert environment is not None
+        try:
+            await anyio.wait_writable(environment)
+        except anyio.ClosedResourceError:
+            return
+        if call.environment is environment:
+            environment.send_rest(call)
+
+    def _note(self, call: Call) -> None:
+        """Learn from how long an invocation took whether sending ahead is wise."""
+        lane = self._lanes.get(call.function)
+        if lane is not None:
+            lane.longest = max(call.finished - call.started, lane.longest * FADE)
+
+    def _until_idle_end(self, now: float) -> float:
+        """End what has been idle too long; seconds until the next one will have been."""
+        soonest = now + self._idle_timeout
+        for lane in self._lanes.values():
+            while lane.idle and lane.live > lane.function.provisioned_concurrency:
+                end = lane.idle[0].idle_since + self._idle_timeout
+                if end > now:
+                    soonest = min(soonest, end)
+                    break
+                lane.idle[0].kill("idle")
+        return soonest - now
+
+    def _can_start(self, lane: Lane) -> bool:
+        if lane.templates.template.ended.is_set() or self._closed:
+            return False
+        return len(self._live) < self.max_environments or self._make_room(lane)
+
+    def _reject(self, call: Call, problem: str) -> None:
+        call.reply = Rejected(problem)
+        call.wake()
+
+    # What environments tell.
+
+    def free(self, environment: ProcessEnvironment) -> None:
+        lane = self._lanes.get(environment.function)
+        if lane is None or lane.templates.template is not environment.template:
+            environment.kill("idle")
+            return
+        depth = 2 if lane.longest < SHORT else 1
+        while lane.waiting and len(environment.in_flight) < depth:
+            self._waiting -= 1
+            environment.send(lane.waiting.popleft())
+        if not environment.in_flight:
+            environment.idle_since = time.monotonic()
+            lane.idle.append(environment)
+            if self._waiting:
+                self._serve_starving()
+
+    def gone(self, environment: ProcessEnvironment, unstarted: list[Call]) -> None:
+        lane = self._lanes.get(environment.function)
+        self._live.discard(environment)
+        self._dying.add(environment)
+        if lane is not None:
+            if environment in lane.idle:
+                lane.idle.remove(environment)
+            if lane.templates.template is environment.template:
+                lane.live -= 1
+            for call in reversed(unstarted):
+                call.environment = call.unsent = None
+                self._waiting += 1
+                lane.waiting.appendleft(call)
+            if environment.reason != "idle":
+                self._provision(lane)
+        self._serve_starving()
+
+    def lost(self, environment: ProcessEnvironment) -> None:
+        self._dying.discard(environment)
+        slot, environment.slot = environment.slot, None
+        lane = self._lanes.get(environment.function)
+        if slot is not None:
+            if lane is not None and environment.reason != "idle" and not self._closed:
+                lane.slots.append(slot)
+            else:
+                slot.close()
+        self._lost.set()
+
+    def output(self, environment: ProcessEnvironment, call: Call | None, data: bytes) -> None:
+        if self._hear is not None:
+            self._hear(call, environment.function, data)
+
+    def _serve_starving(self) -> None:
+        """Start environments for functions whose invocations wait, as far as there is room."""
+        for lane in self._lanes.values():
+            while lane.waiting and self._may_serve(lane):
+                self._waiting -= 1
+                self._start(lane, lane.waiting.popleft())
+
+    def _may_serve(self, lane: Lane) -> bool:
+        if lane.live and len(self._live) >= self.max_environments:
+            return False  # Its own environments will take what waits; only a function without any may push others out.
+        return self._can_start(lane)
+
+    def _provision(self, lane: Lane) -> None:
+        while lane.live < lane.function.provisioned_concurrency and not lane.templates.template.ended.is_set():
+            self._start(lane, None)

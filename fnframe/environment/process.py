@@ -1,0 +1,338 @@
+"""The host's end of one environment: what goes into it, what comes out, and how it ends.
+
+Everything that happens to an environment happens in one of its methods, which never wait: the pool decides, the
+template tells of births and deaths, and the awaiting invocation is woken when its reply is there.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+import msgspec
+
+from ..event import new_id
+from .call import Call, Ended
+from .wire import Ack, Bind, Drained, Exited, Frame, Raised, Reader, Ready, Reaped, Result, Send, encode
+
+if TYPE_CHECKING:
+    from .readiness import Readiness
+    from .slot import Slot
+    from .template import Template
+
+RECEIVE = 256 * 1024
+INIT_TIMEOUT = 10.0
+"""Seconds for binding and start functions: Lambda's limit of the init phase."""
+EXIT_TIMEOUT = 2.0
+"""Seconds to wait for the exit status of an environment that was killed."""
+PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+
+Reason = Literal["timeout", "init", "memory", "exit", "spent", "idle", "cancelled", "template"]
+
+
+class ProcessEnvironment:
+    """One worker process, as the host sees it."""
+
+    def __init__(
+        self, connection: socket.socket, output: int, readiness: Readiness, template: Template
+    ) -> None:
+        self.id = new_id()
+        self.pid: int | None = None
+        self.function = ""
+        self.slot: Slot | None = None
+        self.in_flight: deque[Call] = deque()
+        self.ready = False
+        self.deadline = math.inf
+        self.idle_since = 0.0
+        self.reason: Reason | None = None
+        self._connection = connection
+        self._output = output
+        self._readiness = readiness
+        self.template = template
+        self._reader = Reader()
+        self._watching = False
+        self._memory_kb = 0
+        self._statm = -1
+        self._sampled_kb = 0
+        self._exit: Exited | None = None
+        self._owner: Owner | None = None
+
+    def __repr__(self) -> str:
+        state = self.reason or ("idle" if not self.in_flight else f"{len(self.in_flight)} in flight")
+        return f"<ProcessEnvironment {self.function or 'spare'} pid {self.pid}: {state}>"
+
+    # Into it.
+
+    def bind(self, bind: Bind, slot: Slot, owner: Owner) -> None:
+        """Make it an environment of a function. `owner` hears of what becomes free and what ends."""
+        self.function = bind.function
+        self.slot = slot
+        self._memory_kb = bind.memory_kb
+        self._owner = owner
+        self._readiness.watch(self._output, self._output_readable)
+        self.deadline = time.monotonic() + INIT_TIMEOUT
+        self._watch()
+        self._put(bind)
+
+    def send(self, call: Call) -> None:
+        """Give it an invocation; a second one waits in its socket until the first is done."""
+        call.environment = self
+        self.in_flight.append(call)
+        if len(self.in_flight) == 1 and self.ready:
+            self._head(call, time.monotonic())
+        if not self._watching:
+            self._watch()
+        frame = encode(call.invoke)
+        try:
+            sent = self._connection.send(frame, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # It is ending; its end of the socket will say so.
+            return
+        if sent < len(frame):
+            call.unsent = memoryview(frame)[sent:]
+            call.wake()
+
+    def send_rest(self, call: Call) -> bool:
+        """Send more of a large frame; whether all of it is sent."""
+        try:
+            sent = self._connection.send(call.unsent, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            sent = len(call.unsent)
+        call.unsent = call.unsent[sent:]
+        return not call.unsent
+
+    def answer(self, ack: Ack) -> None:
+        self._put(ack)
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    def kill(self, reason: Reason) -> None:
+        """End the whole process group now. What it was running becomes `Ended` once its exit status is known."""
+        if self.reason is not None:
+            return
+        self.reason = reason
+        self.deadline = time.monotonic() + EXIT_TIMEOUT
+        if self.pid is not None:
+            _kill_group(self.pid)
+        if self._owner is not None:
+            self._owner.gone(self, self._unstarted())
+
+    def _unstarted(self) -> list[Call]:
+        """Take back what it did not begin: all that was sent behind the first, which it may be running.
+
+        After its last reply it waits for a word from us when it is spent, and begins nothing.
+        """
+        running = [self.in_flight.popleft()] if self.in_flight and self.reason != "spent" else []
+        unstarted = list(self.in_flight)
+        self.in_flight = deque(running)
+        return unstarted
+
+    def expire(self) -> None:
+        """Its deadline passed. A reply that is here already still counts: the host may have been late itself."""
+        if self.reason is not None:
+            return self.lost(None)
+        if self.in_flight or not self.ready:
+            self._readable()
+        if self.reason is None and self.deadline <= time.monotonic():
+            self.kill("timeout" if self.ready else "init")
+        return None
+
+    def sample(self) -> None:
+        """End it if its resident memory is over the limit."""
+        if self.pid is None or self.reason is not None:
+            return
+        try:
+            if self._statm < 0:
+                self._statm = os.open(f"/proc/{self.pid}/statm", os.O_RDONLY | os.O_CLOEXEC)
+            resident = int(os.pread(self._statm, 64, 0).split(b" ", 2)[1]) * PAGE_KB
+        except (OSError, IndexError):
+            return
+        self._sampled_kb = max(self._sampled_kb, resident)
+        if resident > self._memory_kb:
+            self.kill("memory")
+
+    # Out of it.
+
+    def _readable(self) -> None:
+        try:
+            data = self._connection.recv(RECEIVE, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._unwatch()
+            self.kill("exit")
+            return
+        try:
+            frames = self._reader.feed(data)
+        except msgspec.DecodeError:  # A handler wrote into the descriptor of its own connection.
+            self.kill("exit")
+            return
+        for frame in frames:
+            if self.reason is None:
+                self._take(frame)
+
+    def _take(self, frame: Any) -> None:
+        kind = type(frame)
+        if kind is Ready:
+            self._become_ready()
+        elif not self.in_flight:
+            if kind is Raised:  # A start function failed in an environment that nobody waits for yet.
+                self.kill("init")
+        elif kind is Send:
+            self.in_flight[0].requests.append(frame)
+            self.in_flight[0].wake()
+        elif kind is Result or kind is Raised:
+            self._complete(frame)
+
+    def _become_ready(self) -> None:
+        self.ready = True
+        now = time.monotonic()
+        if self.in_flight:
+            call = self.in_flight[0]
+            call.init = now - call.placed
+            self._head(call, now)
+        else:
+            self.deadline = math.inf
+            self._free()
+
+    def _head(self, call: Call, now: float) -> None:
+        call.started = now
+        self.deadline = now + call.timeout
+        self._sampled_kb = 0
+
+    def _complete(self, reply: Result | Raised) -> None:
+        call = self.in_flight.popleft()
+        usage = reply.usage
+        if usage.pending:
+            self._output_readable(call)
+            self._put(Drained())
+        if usage.peak_kb > self._memory_kb:
+            call.reply = Ended("memory", None, usage.peak_kb, usage.cpu_us)
+            self.kill("spent")
+        else:
+            call.reply = reply
+        call.finished = now = time.monotonic()
+        self.deadline = math.inf
+        if not self.ready or (usage.children and self.reason is None):
+            # A child that was left would write into the next invocation's output.
+            self.kill("spent")
+        if self.reason is None:
+            if self.in_flight:
+                self._head(self.in_flight[0], now)
+            self._free()
+        call.wake()
+
+    def _free(self) -> None:
+        assert self._owner is not None
+        self._owner.free(self)
+        if not self.in_flight:
+            self._unwatch()
+
+    def _output_readable(self, call: Call | None = None) -> None:
+        """Read what waits in the output pipe; it belongs to the invocation that is running."""
+        owner = self._owner
+        if call is None and self.in_flight:
+            call = self.in_flight[0]
+        while True:
+            try:
+                data = os.read(self._output, 65536)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._readiness.unwatch(self._output)
+                return
+            if owner is not None:
+                owner.output(self, call, data)
+
+    # Its birth and its end, as the template tells.
+
+    def born(self, pid: int) -> None:
+        self.pid = pid
+        if self.reason is not None:
+            _kill_group(pid)
+
+    def exited(self, exit_: Exited) -> None:
+        self._exit = exit_
+        if self.reason is None:
+            self._readable()  # What it said last may still wait in the socket.
+            self.kill("exit")
+        self.template.release(exit_.pid)
+        self.pid = None  # From now on its id may be another's.
+
+    def lost(self, reaped: Reaped | None) -> None:
+        """It is gone, or the template is, or its exit status did not come in time: answer what it was running."""
+        if self._connection.fileno() < 0:
+            return
+        self.reason = self.reason or "exit"
+        self.deadline = math.inf
+        self._unwatch()
+        self._output_readable()
+        self._readiness.unwatch(self._output)
+        os.close(self._output)
+        anyio.notify_closing(self._connection)
+        self._connection.close()
+        if self._statm >= 0:
+            os.close(self._statm)
+            self._statm = -1
+        peak = max(reaped.peak_kb if reaped else 0, self._sampled_kb) or None
+        while self.in_flight:
+            call = self.in_flight.popleft()
+            call.reply = Ended(self.reason, self._exit, peak, reaped.cpu_us if reaped else None)
+            call.finished = time.monotonic()
+            call.wake()
+        if self._owner is not None:
+            self._owner.lost(self)
+
+    def _put(self, frame: Frame) -> None:
+        try:
+            self._connection.sendall(encode(frame))
+        except OSError:
+            self.kill("exit")
+
+    def _watch(self) -> None:
+        self._watching = True
+        self._readiness.watch(self._connection.fileno(), self._readable)
+
+    def _unwatch(self) -> None:
+        if self._watching:
+            self._watching = False
+            self._readiness.unwatch(self._connection.fileno())
+
+
+class Owner:
+    """What an environment tells the pool that owns it."""
+
+    def free(self, environment: ProcessEnvironment) -> None:
+        """It can take another invocation."""
+
+    def gone(self, environment: ProcessEnvironment, unstarted: list[Call]) -> None:
+        """It takes no more, though it may still be dying; these invocations it did not begin."""
+
+    def lost(self, environment: ProcessEnvironment) -> None:
+        """It is dead and closed."""
+
+    def output(self, environment: ProcessEnvironment, call: Call | None, data: bytes) -> None:
+        """It wrote to its standard output or error."""
+
+
+def _kill_group(pid: int) -> None:
+    for kill in (os.killpg, os.kill):  # The group exists only once the child has made it.
+        try:
+            return kill(pid, signal.SIGKILL)
+        except ProcessLookupError:  # noqa: PERF203
+            continue
+    return None

@@ -1,0 +1,122 @@
+"""Which app is meant: `module:app`, `path/to/app.py` or a folder that holds `app.py`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..app import App
+from ..errors import ConfigurationError
+
+FORMS = "a target is 'module:app', 'path/to/app.py' or a folder that holds app.py"
+
+
+def directory_of(target: str) -> Path:
+    """The folder beside which an app's fnframe.toml and fnframe_plugins.py lie, without importing the app.
+
+    Raises `ConfigurationError` when there is no such file, folder or module.
+    """
+    path = _file_of(target)
+    if path is not None:
+        return path.parent
+    module = target.partition(":")[0]
+    with _first_on_path(str(Path.cwd())):
+        try:
+            spec = importlib.util.find_spec(module.partition(".")[0])
+        except ValueError:
+            spec = None
+    if spec is None or not (spec.origin or spec.submodule_search_locations):
+        raise ConfigurationError(f"no file, folder or module {target!r} from {Path.cwd()}; {FORMS}")
+    if "." in module or spec.submodule_search_locations:
+        folder = Path(next(iter(spec.submodule_search_locations or [Path.cwd()])))
+        return folder.joinpath(*module.split(".")[1:-1]).absolute()
+    return Path(str(spec.origin)).absolute().parent
+
+
+def load_app(target: str, name: str | None = None) -> App:
+    """Import the target and return its app; `name` is the name that the app must have, where that is known.
+
+    The rule for `__main__`: a program that was started as a file is imported here under the name
+    `__fnframe_main__`, so what it guards with `if __name__ == "__main__":` does not run again.
+    Raises whatever the import raises, and `ConfigurationError` when no app is found.
+    """
+    path = _file_of(target)
+    attribute = target.rpartition(":")[2] if ":" in target else ""
+    module = _import_file(path) if path is not None else _import_module(target.partition(":")[0])
+    if attribute:
+        return _attribute(module, attribute, target)
+    apps = {id(value): value for value in vars(module).values() if isinstance(value, App)}
+    found = [app for app in apps.values() if name is None or app.name == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(sorted(key for key, value in vars(module).items() if isinstance(value, App)))
+        raise ConfigurationError(f"{target} holds several apps ({names}): say which, as {target}:NAME")
+    looked_for = f"no App named {name!r}" if name else "no App"
+    raise ConfigurationError(
+        f"{target} defines {looked_for} at its top level; write `app = App(...)` there, or name a factory: "
+        "'module:create_app'"
+    )
+
+
+def _file_of(target: str) -> Path | None:
+    path_text = target.partition(":")[0] if ".py:" in target else target
+    path = Path(path_text)
+    if path.is_dir():
+        path = path / "app.py"
+        if not path.is_file():
+            raise ConfigurationError(f"the folder {target} holds no app.py; {FORMS}")
+    if path.suffix == ".py" or "/" in target:
+        if not path.is_file():
+            raise ConfigurationError(f"no file {path_text!r} from {Path.cwd()}; {FORMS}")
+        return path.absolute()
+    return None
+
+
+def _import_file(path: Path) -> Any:
+    # As `python path/to/app.py` does, so that modules beside the app are found.
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    name = "__fnframe_main__" if path.stem == "__main__" else path.stem
+    existing = sys.modules.get(name)
+    if existing is not None and getattr(existing, "__file__", None) == str(path):
+        return existing
+    if existing is not None:
+        name = "__fnframe_main__"  # An app may have the name of a module that is loaded already (`code.py`).
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigurationError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _import_module(name: str) -> Any:
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    return importlib.import_module(name)
+
+
+def _attribute(module: Any, attribute: str, target: str) -> App:
+    value = getattr(module, attribute, None)
+    if callable(value) and not isinstance(value, App):
+        value = value()
+    if not isinstance(value, App):
+        apps = ", ".join(key for key, item in vars(module).items() if isinstance(item, App)) or "none"
+        raise ConfigurationError(f"expected {target} to be an App or a function that returns one, found {value!r}; apps here: {apps}")
+    return value
+
+
+class _first_on_path:
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        sys.path.insert(0, self.folder)
+
+    def __exit__(self, *_: object) -> None:
+        sys.path.remove(self.folder)

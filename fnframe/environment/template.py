@@ -1,0 +1,173 @@
+"""The host's end of a template: starts it, reads its manifest, asks it for environments and hears how they ended."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import anyio
+
+from ..errors import ConfigurationError, ImportFailed
+from ..outcome import MemoryMethod
+from .process import ProcessEnvironment
+from .readiness import Readiness
+from .wire import VERSION, Exited, Fork, Forked, Frame, Imported, NotImported, Reader, Reaped, Release, encode
+
+IMPORT_PATH = "FNFRAME_IMPORT_PATH"
+"""The variable by which a template learns its host's import path. It is not passed on to environments."""
+IMPORT_TIMEOUT = 60.0
+"""Seconds that importing an app may take."""
+
+
+class Template:
+    """A running template process. Made by `start_template`; ended by `close`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, readiness: Readiness) -> None:
+        self._process = process
+        self._control = control
+        self._readiness = readiness
+        self._reader = Reader()
+        self._numbers = itertools.count(1)
+        self._forking: dict[int, ProcessEnvironment] = {}
+        self._environments: dict[int, ProcessEnvironment] = {}
+        self.memory_method: MemoryMethod = "unavailable"
+        self.ended = anyio.Event()
+        self.on_end: Callable[[], None] = lambda: None
+
+    async def manifest(self) -> Imported:
+        """Wait for the import to end. Raises `ImportFailed`."""
+        try:
+            with anyio.fail_after(IMPORT_TIMEOUT):
+                frames: list[Any] = []
+                while not frames:
+                    await anyio.wait_readable(self._control)
+                    data = self._control.recv(65536)
+                    if not data:
+                        raise ImportFailed("ImportError", self._epitaph())
+                    frames = self._reader.feed(data)
+        except TimeoutError:
+            raise ImportFailed("TimeoutError", f"importing the app took more than {IMPORT_TIMEOUT:.0f} s") from None
+        first = frames[0]
+        if isinstance(first, NotImported):
+            raise ImportFailed(first.error_type, first.message, where=first.where, traceback=first.traceback)
+        if first.version != VERSION:
+            raise ConfigurationError(f"the template speaks version {first.version}, this host {VERSION}")
+        self.memory_method = first.memory_method
+        self._readiness.watch(self._control.fileno(), self._hear)
+        return first  # type: ignore[no-any-return]
+
+    def fork(self) -> ProcessEnvironment:
+        """A new environment, not bound to a function yet; frames can be sent to it at once."""
+        ours, theirs = socket.socketpair()
+        output, output_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        os.set_blocking(output_end, True)
+        environment = ProcessEnvironment(ours, output, self._readiness, self)
+        number = next(self._numbers)
+        try:
+            socket.send_fds(self._control, [encode(Fork(number))], [theirs.fileno(), output_end])
+        except OSError:
+            environment.lost(None)
+        else:
+            self._forking[number] = environment
+        theirs.close()
+        os.close(output_end)
+        return environment
+
+    async def close(self) -> None:
+        """End the template and everything that descends from it. Returns when the process is gone."""
+        self._end()
+        with anyio.move_on_after(5, shield=True):
+            descriptor = os.pidfd_open(self._process.pid)
+            try:
+                await anyio.wait_readable(descriptor)
+            finally:
+                os.close(descriptor)
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _hear(self) -> None:
+        try:
+            data = self._control.recv(65536)
+        except OSError:
+            data = b""
+        if not data:
+            return self._end()
+        for frame in self._reader.feed(data):
+            if isinstance(frame, Forked):
+                environment = self._forking.pop(frame.number)
+                self._environments[frame.pid] = environment
+                environment.born(frame.pid)
+            elif isinstance(frame, Exited):
+                self._environments[frame.pid].exited(frame)
+            elif isinstance(frame, Reaped):
+                self._environments.pop(frame.pid).lost(frame)
+        return None
+
+    def release(self, pid: int) -> None:
+        self._put(Release(pid))
+
+    def _put(self, frame: Frame) -> None:
+        try:
+            self._control.sendall(encode(frame))
+        except OSError:
+            self._end()
+
+    def _end(self) -> None:
+        """The control socket is over: by our wish, or because the template died."""
+        if self.ended.is_set():
+            return
+        self.ended.set()
+        self._readiness.unwatch(self._control.fileno())
+        for environment in [*self._environments.values(), *self._forking.values()]:
+            environment.kill("template")
+            environment.lost(None)
+        self._environments.clear()
+        self._forking.clear()
+        self._control.close()
+        self.on_end()
+
+    def _epitaph(self) -> str:
+        code = self._process.wait()
+        ending = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        return f"the process that imports the app ended with {ending} before the import was complete"
+
+
+async def start_template(
+    target: str,
+    readiness: Readiness,
+    *,
+    app: str | None = None,
+    path: Sequence[str] = (),
+    variables: dict[str, str] | None = None,
+) -> tuple[Template, Imported]:
+    """Start a template for the target and wait for its manifest. Raises `ImportFailed`.
+
+    `path` is searched for modules as `PYTHONPATH` is; `variables` are set before anything of the app is imported.
+    """
+    ours, theirs = socket.socketpair()
+    # A fresh interpreter, never a fork of the host: hosts have threads. A session of its own keeps a terminal's
+    # Ctrl-C away from it; the host ends it by closing the control socket.
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "fnframe.environment.template_process", str(theirs.fileno()), target, *([app] if app else [])],
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=sys.__stderr__ if sys.__stderr__ is not None else subprocess.DEVNULL,
+        env={**os.environ, **(variables or {}), IMPORT_PATH: os.pathsep.join(path)},
+        start_new_session=True,
+    )
+    theirs.close()
+    template = Template(process, ours, readiness)
+    try:
+        return template, await template.manifest()
+    except BaseException:
+        await template.close()
+        raise
+
+

@@ -1,0 +1,188 @@
+"""The inside of the template: the process that imported the app once and forks environments.
+
+Started as `python -m fnframe.environment.template_process DESCRIPTOR TARGET [APP]`. It runs no threads and no event
+loop, so that a fork of it is safe, and it is the parent of every environment: it alone sees how one ended.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import traceback
+from typing import Any, NoReturn
+
+import msgspec
+
+from .. import schema
+from ..app import App
+from ..errors import ConfigurationError
+from ..function import Manifest
+from . import failure, worker
+from .target import load_app
+from .usage import Meter, peak_kb, resident_mb
+from .wire import VERSION, Exited, Fork, Forked, Frame, Imported, NotImported, Reader, Reaped, Release, encode
+
+
+def main() -> NoReturn:
+    control = socket.socket(fileno=int(sys.argv[1]))
+    app_name = sys.argv[3] if len(sys.argv) > 3 else None
+    worker.libc.prctl(worker.PR_SET_CHILD_SUBREAPER, 1)
+    # A module's prints at import are its author's to see, but the app's own arguments are none of ours.
+    target, sys.argv = sys.argv[2], [sys.argv[2]]
+    path = os.environ.pop("FNFRAME_IMPORT_PATH", "").split(os.pathsep)
+    sys.path.extend(entry for entry in path if entry and entry not in sys.path)
+    try:
+        app = load_app(target, app_name)
+        manifest = _manifest(app)
+    except BaseException as error:
+        control.sendall(encode(_not_imported(error)))
+        os._exit(1)
+    control.sendall(encode(Imported(VERSION, manifest, Meter().method)))
+    _Template(app, control).serve()
+    os._exit(0)
+
+
+def _manifest(app: App) -> Manifest:
+    manifest = app.manifest()
+    for function in manifest.functions:
+        definition = app.definitions[function.name]
+        try:
+            # Again, now that the module is complete; what is built here is shared by all environments.
+            app.signatures[function.name] = schema.signature_of(definition.handler)
+        except (TypeError, NameError) as error:
+            raise ConfigurationError(f"function {function.name!r}: {error}", where=function.where) from None
+    if any(function.is_async for function in manifest.functions):
+        from . import worker_async  # noqa: F401  once here, not in each environment
+    gc.collect()
+    gc.freeze()
+    threads = tuple(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
+    return msgspec.structs.replace(manifest, baseline_mb=resident_mb(), threads=threads)
+
+
+def _not_imported(error: BaseException) -> NotImported:
+    if isinstance(error, ConfigurationError):
+        return NotImported("ConfigurationError", error.problem, error.where or failure.where_of(error), "")
+    lines = failure.stack_of(error) + traceback.format_exception_only(error)
+    return NotImported(type(error).__name__, failure.text_of(error), failure.where_of(error), "".join(lines))
+
+
+class _Template:
+    def __init__(self, app: App, control: socket.socket) -> None:
+        self._app = app
+        self._control = control
+        self._reader = Reader()
+        self._pid = os.getpid()
+        self._environments: dict[int, bool] = {}
+        """Process ids, and whether their exit was told."""
+
+    def serve(self) -> None:
+        wake, wake_end = socket.socketpair()
+        wake.setblocking(False)
+        wake_end.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_end.fileno(), warn_on_full_buffer=False)
+        self._inner = (wake, wake_end)
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if wake.fileno() in ready:
+                wake.recv(4096)
+                self._tell_exits()
+            if self._control.fileno() in ready and not self._obey():
+                return self._end()
+
+    def _obey(self) -> bool:
+        """Do what the host asks; False when it is gone."""
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, 4096, 16)
+        except ConnectionResetError:  # Gone, with words of ours unread.
+            return False
+        given = iter(descriptors)
+        for frame in self._reader.feed(data):
+            if isinstance(frame, Fork):
+                self._fork(frame, socket.socket(fileno=next(given)), next(given))
+            elif isinstance(frame, Release):
+                self._reap(frame.pid)
+        return bool(data)
+
+    def _fork(self, fork: Fork, connection: socket.socket, output: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for inherited in (self._control, *self._inner):
+                inherited.close()
+            worker.main(self._app, connection, output, self._pid)
+        connection.close()
+        os.close(output)
+        self._environments[pid] = False
+        self._put(Forked(fork.number, pid))
+
+    def _tell_exits(self) -> None:
+        for pid, told in self._environments.items():
+            if told:
+                continue
+            # Not reaped: the host may be about to signal this process group, and its id must stay taken.
+            status = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if status is not None:
+                self._environments[pid] = True
+                exited = status.si_code == os.CLD_EXITED
+                code = status.si_status if exited else -status.si_status
+                self._put(Exited(pid, code, status.si_code == os.CLD_DUMPED))
+        self._sweep()
+
+    def _reap(self, pid: int) -> None:
+        """End what the environment left in its process group, then let its id go."""
+        _kill(os.killpg, pid)
+        _, _, usage = os.wait4(pid, 0)
+        del self._environments[pid]
+        cpu = usage.ru_utime + usage.ru_stime
+        self._put(Reaped(pid, peak_kb(usage.ru_maxrss), round(cpu * 1e6)))
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """End orphans: what left its process group falls to the template when its environment is gone."""
+        for pid in _children(self._pid) - self._environments.keys():
+            _kill(os.kill, pid)
+            os.waitpid(pid, os.WNOHANG)
+
+    def _end(self) -> None:
+        for pid in self._environments:
+            _kill(os.killpg, pid)
+        deadline = 100
+        while (left := _children(self._pid)) and deadline:
+            deadline -= 1
+            for pid in left:
+                _kill(os.kill, pid)
+            select.select([], [], [], 0.001)
+            for pid in left:
+                os.waitpid(pid, os.WNOHANG)
+
+    def _put(self, frame: Frame) -> None:
+        try:
+            self._control.sendall(encode(frame))
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # The host is gone; the end of the control socket says so next.
+
+
+def _children(pid: int) -> set[int]:
+    with open(f"/proc/{pid}/task/{pid}/children", "rb") as children:
+        return {int(child) for child in children.read().split()}
+
+
+def _kill(send: Any, pid: int) -> None:
+    try:
+        send(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""The frames that cross the process boundary, and their framing: four bytes of length, then MessagePack.
+
+Both sides of a boundary are always of one release, since a host starts its own templates; still, the first frame
+of a template carries the version, so that a mixture is refused by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..event import Event
+from ..function import Manifest
+
+VERSION = 1
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True):
+    pass
+
+
+# Host to environment.
+
+
+class Bind(Frame, tag=1):
+    """Become an environment of this function: the first frame."""
+
+    function: str
+    environment_id: str
+    temporary_directory: str
+    memory_kb: int
+    response_payload: int
+
+
+class Invoke(Frame, tag=2):
+    request_id: str
+    timeout: float
+    attempt: int
+    event: Event
+
+
+class Ack(Frame, tag=3):
+    """The answer to `Send`: the id of what was accepted, or why it was refused."""
+
+    event_id: str | None
+    problem: str | None
+
+
+class Drained(Frame, tag=4):
+    """The host has read all output that `Usage.pending` told of."""
+
+
+# Environment to host.
+
+
+class Ready(Frame, tag=16):
+    """Bound; the app's start functions have run."""
+
+
+class Usage(msgspec.Struct, frozen=True, array_like=True):
+    """What the environment measured of an invocation: nanoseconds, kilobytes and microseconds.
+
+    `pending` is how many bytes of output wait in the pipe; `children` that a child process is still running.
+    With either, or a peak over the limit, the environment begins nothing before the host has said `Drained`.
+    """
+
+    duration_ns: int
+    peak_kb: int
+    cpu_us: int | None
+    pending: int
+    children: bool
+
+
+class Result(Frame, tag=17):
+    payload: bytes
+    content_type: str
+    usage: Usage
+
+
+class Raised(Frame, tag=18):
+    """The handler raised, or its event or its result was no good; `rejected` says that it never ran."""
+
+    error_type: str
+    message: str
+    stack_trace: list[str]
+    rejected: bool
+    usage: Usage
+
+
+class Send(Frame, tag=19):
+    """From inside a handler: hand this event over; the environment waits for `Ack`."""
+
+    verb: str
+    name: str
+    data: bytes
+    number: int
+
+
+# Host to template.
+
+
+class Fork(Frame, tag=32):
+    """Fork an environment onto the two descriptors that come with this frame: its socket and its output."""
+
+    number: int
+
+
+class Release(Frame, tag=33):
+    """The host will not signal this process any more: reap it."""
+
+    pid: int
+
+
+# Template to host.
+
+
+class Imported(Frame, tag=48):
+    version: int
+    manifest: Manifest
+    memory_method: str
+
+
+class NotImported(Frame, tag=49):
+    error_type: str
+    message: str
+    where: str | None
+    traceback: str
+
+
+class Forked(Frame, tag=50):
+    number: int
+    pid: int
+
+
+class Exited(Frame, tag=51):
+    """An environment ended: its exit code, or the negative signal number. It is not reaped yet."""
+
+    pid: int
+    code: int
+    core_dumped: bool
+
+
+class Reaped(Frame, tag=52):
+    """What the ended environment used since its last reset: the peak in kilobytes."""
+
+    pid: int
+    peak_kb: int
+    cpu_us: int
+
+
+_HEADER = 4
+
+AnyFrame = (
+    Bind | Invoke | Ack | Drained | Ready | Result | Raised | Send | Fork | Release | Imported | NotImported | Forked
+    | Exited | Reaped
+)  # fmt: skip
+
+_encode_into = msgspec.msgpack.Encoder().encode_into
+_decode = msgspec.msgpack.Decoder(AnyFrame).decode
+
+
+def encode(frame: Frame) -> bytearray:
+    buffer = bytearray(64)
+    _encode_into(frame, buffer, _HEADER)
+    buffer[:_HEADER] = (len(buffer) - _HEADER).to_bytes(_HEADER)
+    return buffer
+
+
+class Reader:
+    """Makes frames of bytes as they come, cut anywhere."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> list[Any]:
+        buffer: bytes | bytearray = data
+        if self._rest:
+            self._rest += data
+            buffer = self._rest
+        frames = []
+        start, size = 0, len(buffer)
+        while size - start >= _HEADER:
+            end = start + _HEADER + int.from_bytes(buffer[start : start + _HEADER])
+            if end > size:
+                break
+            frames.append(_decode(buffer[start + _HEADER : end]))
+            start = end
+        if start:
+            self._rest = bytearray(buffer[start:])
+        elif buffer is data:
+            self._rest = bytearray(data)
+        return frames

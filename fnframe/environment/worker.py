@@ -1,0 +1,228 @@
+"""The inside of an execution environment: one process that serves one function, one invocation at a time.
+
+It is forked from the template and speaks with the host over its own socket. Nothing here may need asyncio, anyio or
+pluggy: a plain handler does not pay for them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import termios
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .. import schema
+from ..context import Context
+from ..errors import FnframeError
+from ..event import encode_json
+from ..outcome import INVALID_EVENT, INVALID_RESULT, RESPONSE_TOO_LARGE
+from . import failure
+from .usage import Meter
+from .wire import Ack, Bind, Drained, Frame, Invoke, Raised, Reader, Ready, Result, Send, encode
+
+if TYPE_CHECKING:
+    from ..app import App
+    from ..event import Event
+
+MB = 1024 * 1024
+RECEIVE = 256 * 1024
+NICE = 5
+"""The host must get the processor first, or its deadlines are late: 3 to 10 ms behind spinning environments."""
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main(app: App, connection: socket.socket, output: int, template: int) -> NoReturn:
+    """Run an environment in this freshly forked process, until the host closes the connection."""
+    _become_clean(output, template)
+    try:
+        Worker(app, connection).serve()
+    except SystemExit as error:
+        _leave(error.code)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        _leave(1)
+    os._exit(0)
+
+
+def _become_clean(output: int, template: int) -> None:
+    os.setsid()
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
+    if os.getppid() != template:  # It died before the death signal was set.
+        os._exit(0)
+    os.nice(NICE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+
+
+def _leave(code: object) -> NoReturn:
+    """End as the interpreter would for SystemExit, without its clean-up: the host reads the exit status."""
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)
+        code = 1
+    _flush()
+    os._exit((code or 0) & 0xFF)
+
+
+class Worker:
+    def __init__(self, app: App, connection: socket.socket) -> None:
+        self._app = app
+        self.connection = connection
+        self._reader = Reader()
+        self._frames: deque[Any] = deque()
+        self._meter = Meter()
+        self._size = bytearray(4)
+        self._sent = 0
+
+    def serve(self) -> None:
+        bind = self._next(Bind)
+        try:
+            self._bind(bind)
+        except Exception as error:
+            self.put(failure.raised(error, self._stop(), init=True))
+            _leave(1)
+        self.put(Ready())
+        while True:
+            invoke = self._next(Invoke)
+            reply = self._invoke(invoke)
+            self.put(reply)
+            usage = reply.usage
+            if usage.pending or usage.children or usage.peak_kb > self._memory_kb:
+                # The host must read the output first, or it would take it for the next invocation's, or end this
+                # environment, and what it sent ahead must not have begun then.
+                self._next(Drained)
+
+    def _bind(self, bind: Bind) -> None:
+        os.environ["TMPDIR"] = tempfile.tempdir = bind.temporary_directory
+        os.environ["FNFRAME_FUNCTION"] = bind.function
+        os.environ["FNFRAME_ENVIRONMENT"] = bind.environment_id
+        definition = self._app.definitions[bind.function]
+        self._function = definition.function
+        storage = definition.function.ephemeral_storage * MB
+        resource.setrlimit(resource.RLIMIT_FSIZE, (storage, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        self._memory_kb = bind.memory_kb
+        self._response_payload = bind.response_payload
+        self._handler = definition.handler
+        self._arguments, self._decode = self._app.signatures[bind.function]
+        self._loop: Any = None
+        if definition.function.is_async:
+            from .worker_async import Loop  # Imports asyncio; the template has done so already for such an app.
+
+            self._loop = Loop()
+        for starter in self._app.starters:
+            starter()
+
+    def _invoke(self, invoke: Invoke) -> Result | Raised:
+        self._meter.start()
+        self._event, self._sent = invoke.event, 0
+        function = self._function
+        context = Context(
+            request_id=invoke.request_id,
+            function=function.name,
+            memory=function.memory,
+            deadline=time.monotonic() + invoke.timeout,
+            attempt=invoke.attempt,
+            trace=invoke.event.traceparent,
+            send=self._send,
+        )
+        try:
+            value = self._call(invoke.event, context)
+        except schema.InvalidEvent as problem:
+            return Raised(INVALID_EVENT, f"Unable to unmarshal input: {problem}", [], True, self._stop())
+        except BaseException as error:
+            if not failure.is_function_error(error):
+                raise
+            return failure.raised(error, self._stop())
+        try:
+            content_type, payload = schema.encode_result(value)
+        except Exception as problem:
+            text = f"Unable to marshal response: {failure.text_of(problem)}"
+            return Raised(INVALID_RESULT, text, [], False, self._stop())
+        if len(payload) > self._response_payload:
+            text = f"Response payload size exceeded maximum allowed payload size ({self._response_payload} bytes)."
+            return Raised(RESPONSE_TOO_LARGE, text, [], False, self._stop())
+        return Result(payload, content_type, self._stop())
+
+    def _call(self, event: Event, context: Context) -> Any:
+        if self._arguments == 0:
+            value = self._handler()
+        elif self._arguments == 1:
+            value = self._handler(self._decode(event))
+        else:
+            value = self._handler(self._decode(event), context)
+        return value if self._loop is None else self._loop.run(value)
+
+    def _stop(self) -> Any:
+        _flush()
+        return self._meter.stop(pending=self._pending(), children=_has_running_child())
+
+    def _pending(self) -> int:
+        """How many bytes of output the host has not read yet: a pipe answers at either end."""
+        try:
+            fcntl.ioctl(1, termios.FIONREAD, self._size)
+        except OSError:  # The handler closed or replaced its standard output.
+            return 0
+        return int.from_bytes(self._size, sys.byteorder)
+
+    def _send(self, verb: str, name: str, data: Any) -> Any:
+        self._sent += 1
+        frame = Send(verb, name, encode_json(data), self._sent)
+        if self._loop is not None and self._loop.is_running():
+            return self._loop.exchange(self, frame)
+        self.put(frame)
+        return _accepted(self._next(Ack))
+
+    def put(self, frame: Frame) -> None:
+        self.connection.sendall(encode(frame))
+
+    def take(self, kind: type[Frame]) -> Any:
+        """The first received frame of this kind, or None: an invocation that was sent ahead waits for its turn."""
+        for frame in self._frames:
+            if type(frame) is kind:
+                self._frames.remove(frame)
+                return frame
+        return None
+
+    def receive(self, flags: int = 0) -> None:
+        data = self.connection.recv(RECEIVE, flags)
+        if not data:  # The host is done with this environment.
+            os._exit(0)
+        self._frames.extend(self._reader.feed(data))
+
+    def _next(self, kind: type[Frame]) -> Any:
+        while (frame := self.take(kind)) is None:
+            self.receive()
+        return frame
+
+
+def _accepted(ack: Ack) -> str:
+    if ack.event_id is None:
+        raise FnframeError(ack.problem)
+    return ack.event_id
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):  # noqa: PERF203  closed or replaced by the handler
+            continue
+
+
+def _has_running_child() -> bool:
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False

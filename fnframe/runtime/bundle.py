@@ -1,0 +1,113 @@
+"""The templates of an app and the lanes of its functions: what is made anew when the code is reloaded."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from ..app import App
+from ..environment.pool import Lane, Templates
+from ..environment.readiness import Readiness
+from ..environment.target import load_app
+from ..environment.template import Template, start_template
+from ..errors import ConfigurationError
+from ..function import Function, Manifest
+
+log = logging.getLogger("fnframe")
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where an app's code is: the target, the app's name where it is known, and the import path to find it."""
+
+    target: str
+    name: str | None = None
+    path: tuple[str, ...] = ()
+
+
+class Bundle:
+    """Templates of one state of the code: one for each set of variables that its functions ask for."""
+
+    def __init__(self, manifest: Manifest, app: App | None) -> None:
+        self.manifest = manifest
+        self.app = app
+        """The app, imported in this process: only where a function is inline, or the caller embeds it."""
+        self.templates: list[Template] = []
+        self.lanes: dict[str, Lane] = {}
+
+    async def close(self) -> None:
+        """End the templates and what descends from them."""
+        with anyio.CancelScope(shield=True):
+            for template in self.templates:
+                await template.close()
+
+
+async def start_bundle(source: Source, readiness: Readiness, app: App | None = None) -> Bundle:
+    """Start the templates and read the manifest. Raises `ImportFailed` or `ConfigurationError`; leaves nothing then."""
+    template, imported = await start_template(source.target, readiness, app=source.name, path=source.path)
+    bundle = Bundle(imported.manifest, app)
+    bundle.templates.append(template)
+    try:
+        _check(bundle.manifest, app)
+        if app is None and any(function.isolation == "inline" for function in bundle.manifest.functions):
+            bundle.app = load_app(source.target, source.name)
+        by_variables = {(): Templates(template)}
+        for function in bundle.manifest.functions:
+            key = tuple(sorted(function.variables.items()))
+            if key not in by_variables:
+                extra, _ = await start_template(
+                    source.target, readiness, app=source.name, path=source.path, variables=function.variables
+                )
+                bundle.templates.append(extra)
+                by_variables[key] = Templates(extra)
+            if function.isolation == "process":
+                bundle.lanes[function.name] = Lane(function, by_variables[key])
+    except BaseException:
+        await bundle.close()
+        raise
+    return bundle
+
+
+def _check(manifest: Manifest, app: App | None) -> None:
+    for function in manifest.functions:
+        if function.isolation == "process" and manifest.baseline_mb > function.memory:
+            raise ConfigurationError(
+                f"function {function.name!r} may use {function.memory} MB, but importing the app takes "
+                f"{manifest.baseline_mb:.0f} MB already, which counts: raise memory to more than that, or import less",
+                where=function.where,
+            )
+    if manifest.threads:
+        log.warning(
+            "importing app %r left threads running (%s): environments are forked without them; start threads in an "
+            "@app.on_start function instead",
+            manifest.app,
+            ", ".join(manifest.threads),
+        )
+    if app is not None:
+        _check_complete(app, {function.name: function for function in manifest.functions})
+
+
+def _check_complete(app: App, imported: dict[str, Function]) -> None:
+    """An embedded app may have gained functions that its module's import alone does not make."""
+    for name, definition in app.definitions.items():
+        if name not in imported:
+            raise ConfigurationError(
+                f"function {name!r} exists only in this process: importing {app.file.name} does not make it, so no "
+                "environment can run it. Declare it at the top level of its module; for a factory, give it as the "
+                "target: app.run(target='module:create_app')",
+                where=definition.function.where,
+            )
+
+
+def source_of(app: App, target: str | None) -> Source:
+    """How a template finds an embedded app: its module if that is in a package, else its file."""
+    import sys
+
+    path = tuple(entry or str(Path.cwd()) for entry in sys.path)
+    if target is not None:
+        return Source(target, None, path)
+    if "." in app.module and app.module != "__main__":
+        return Source(app.module, app.name, path)
+    return Source(str(app.file), app.name, path)

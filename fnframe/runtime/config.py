@@ -1,0 +1,168 @@
+"""The settings of a running app: from fnframe.toml, the environment and the caller, decoded strictly."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+
+import msgspec
+
+from ..errors import ConfigurationError, nearest
+from ..trigger import Trigger
+from . import config_file
+
+PREFIX = "FNFRAME_"
+
+NOT_SETTINGS = frozenset({"FNFRAME_FUNCTION", "FNFRAME_ENVIRONMENT"})
+"""Variables that fnframe sets in an environment itself; a handler may start a program that reads settings."""
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an app runs. Every field but the last two is a key of fnframe.toml, times are in seconds.
+
+    `engine` is the URL of where events wait. `max_environments` bounds the processes (None: 4 for each core), and
+    `max_waiting` the invocations that wait for one before they are throttled. An environment that was idle for
+    `idle_timeout` is ended. `queue_bound` is the number of events that a queue accepts. When the app ends, what runs
+    has `grace` to finish. Retries wait a random time that doubles from `retry_base` up to `retry_cap`.
+    `log_format` is the form of the log lines of `fnframe run` (None: the command's own).
+
+    `triggers` holds the settings of each kind of trigger, from the table of its name; `sources` tells for each key
+    that was set where it was.
+    """
+
+    engine: str = "memory:"
+    max_environments: Count | None = None
+    max_waiting: Annotated[int, msgspec.Meta(ge=0)] = 1000
+    idle_timeout: Seconds = 300.0
+    queue_bound: Count = 100_000
+    grace: Seconds = 10.0
+    retry_base: Seconds = 0.2
+    retry_cap: Seconds = 60.0
+    log_format: Literal["text", "json"] | None = None
+    triggers: dict[str, msgspec.Struct] = {}
+    sources: dict[str, str] = {}
+
+
+class Given(NamedTuple):
+    """A value that was set, and where: for messages, and for `Settings.sources`."""
+
+    value: Any
+    where: str
+    is_text: bool = False
+
+
+def load_settings(
+    directory: Path,
+    kinds: Mapping[str, type[Trigger]],
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """The settings for the app in `directory`; what comes later wins.
+
+    Defaults; fnframe.toml, or [tool.fnframe] in pyproject.toml; variables (`FNFRAME_ENGINE`, `FNFRAME_HTTP_PORT`
+    for the key `port` of the table `http`); `overrides`, whose keys may be dotted (`"http.port"`) or whose values
+    may be tables. Text from a variable, and from an override where the key is no text, is converted.
+    Raises `ConfigurationError` that says where, which key, what was expected and what was found.
+    """
+    keys = _keys(kinds)
+    given = {key: Given(value, where) for key, value, where in config_file.read(directory)}
+    for name, text in environ.items():
+        if name.startswith(PREFIX) and name not in NOT_SETTINGS:
+            given[_key_of_variable(name, keys)] = Given(text, f"environment variable {name}", is_text=True)
+    for key, value in _flattened(overrides or {}):
+        given[key] = Given(value, "set by the caller", is_text=isinstance(value, str))
+    for kind in kinds:
+        if kind in given and given[kind].value == {}:
+            del given[kind]
+    for key, found in given.items():
+        if key not in keys:
+            raise ConfigurationError(_unknown(key, keys), where=found.where)
+    values = {key: _decoded(key, found, keys[key]) for key, found in given.items()}
+    return Settings(
+        **{key: value for key, value in values.items() if "." not in key},
+        triggers={kind: _of_kind(kind, type_, values, given) for kind, type_ in kinds.items()},
+        sources={key: found.where for key, found in given.items()},
+    )
+
+
+def log_format(directory: Path, environ: Mapping[str, str] = os.environ) -> Literal["text", "json"] | None:
+    """The setting `log_format` alone, for who writes log lines from the first event on, before plugins are loaded."""
+    given = {key: Given(value, where) for key, value, where in config_file.read(directory)}
+    variable = f"{PREFIX}LOG_FORMAT"
+    if variable in environ:
+        given["log_format"] = Given(environ[variable], f"environment variable {variable}", is_text=True)
+    found = given.get("log_format")
+    return _decoded("log_format", found, _keys({})["log_format"]) if found else None
+
+
+def _flattened(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{key}.{name}", setting) for name, setting in value.items())
+        else:
+            yield key, value
+
+
+def _keys(kinds: Mapping[str, type[Trigger]]) -> dict[str, Any]:
+    """Every key that may be set, dotted, with its type."""
+    own = msgspec.structs.fields(Settings)
+    keys = {field.encode_name: field.type for field in own if field.name not in ("triggers", "sources")}
+    for kind, type_ in kinds.items():
+        keys.update({f"{kind}.{field.encode_name}": field.type for field in msgspec.structs.fields(type_.Settings)})
+    return keys
+
+
+def _key_of_variable(name: str, keys: Mapping[str, Any]) -> str:
+    variables = {PREFIX + key.replace(".", "_").upper(): key for key in keys}
+    if name not in variables:
+        problem = f"no setting has the variable {name}{nearest(name, variables) or _listed(variables)}"
+        raise ConfigurationError(problem, where="environment")
+    return variables[name]
+
+
+def _unknown(key: str, keys: Mapping[str, Any]) -> str:
+    table, dot, _ = key.partition(".")
+    tables = {known.partition(".")[0] for known in keys if "." in known}
+    if dot and table not in tables:
+        hint = nearest(table, tables) or (f"; tables here: {', '.join(sorted(tables))}" if tables else "")
+        return f"unknown table [{table}]{hint} (a table belongs to an installed kind of trigger: `fnframe plugins`)"
+    siblings = [known for known in keys if known.startswith(f"{table}." if dot else "")]
+    return f"unknown key {key!r}{nearest(key, [*siblings, *tables]) or _listed(siblings)}"
+
+
+def _listed(known: Mapping[str, Any] | list[str]) -> str:
+    return f"; known are: {', '.join(sorted(known))}"
+
+
+def _decoded(key: str, given: Given, type_: Any) -> Any:
+    try:
+        if given.is_text and given.value.startswith(("[", "{")) and type_ is not str:
+            return msgspec.json.decode(given.value, type=type_)
+        return msgspec.convert(given.value, type_, strict=not given.is_text)
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"{key}: {_expected(str(error), type_)}, found {given.value!r}", where=given.where) from None
+
+
+def _expected(problem: str, type_: Any) -> str:
+    """What msgspec expected, without its own words for what it found, which know no source."""
+    choices = [choice for part in (type_, *get_args(type_)) if get_origin(part) is Literal for choice in get_args(part)]
+    if choices:
+        return f"expected one of {', '.join(map(repr, choices))}"
+    problem, _, place = problem.partition(" - at ")
+    expected = problem.partition(", got ")[0]
+    return expected[0].lower() + expected[1:] + (f" at {place}" if place else "")
+
+
+def _of_kind(kind: str, type_: type[Trigger], values: Mapping[str, Any], given: Mapping[str, Given]) -> msgspec.Struct:
+    fields = {field.encode_name: field.name for field in msgspec.structs.fields(type_.Settings)}
+    mine = {fields[key.partition(".")[2]]: value for key, value in values.items() if key.startswith(f"{kind}.")}
+    try:
+        return type_.Settings(**mine)
+    except (TypeError, ValueError) as error:
+        where = next((found.where for key, found in given.items() if key.startswith(f"{kind}.")), None)
+        raise ConfigurationError(f"[{kind}]: {error}", where=where) from None
