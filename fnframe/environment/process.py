@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .slot import Slot
     from .template import Template
 
-RECEIVE = 256 * 1024
+RECEIVE = 64 * 1024
 INIT_TIMEOUT = 10.0
 """Seconds for binding and start functions: Lambda's limit of the init phase."""
 EXIT_TIMEOUT = 2.0

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..event import Event
 
 MB = 1024 * 1024
-RECEIVE = 256 * 1024
+RECEIVE = 64 * 1024
 NICE = 5
 """The host must get the processor first, or its deadlines are late: 3 to 10 ms behind spinning environments."""
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
 from ..errors import ConfigurationError, nearest
-from ..trigger import Trigger
 from . import config_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..trigger import Trigger
 
 PREFIX = "FNFRAME_"
 
@@ -25,14 +28,14 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an app runs. Every field but the last two is a key of fnframe.toml, times are in seconds.
 
-    `engine` is the URL of where events wait. `max_environments` bounds the processes (None: 4 for each core), and
-    `max_waiting` the invocations that wait for one before they are throttled. An environment that was idle for
-    `idle_timeout` is ended. `queue_bound` is the number of events that a queue accepts. When the app ends, what runs
-    has `grace` to finish. Retries wait a random time that doubles from `retry_base` up to `retry_cap`.
-    `log_format` is the form of the log lines of `fnframe run` (None: the command's own).
+    `engine` is the URL of where events wait. `max_environments` bounds the processes (None: 4 for each core),
+    and `max_waiting` the invocations that wait for one before they are throttled. An environment that was
+    idle for `idle_timeout` is ended. `queue_bound` is the number of events that a queue accepts. When the app
+    ends, what runs has `grace` to finish. Retries wait a random time that doubles from `retry_base` up to
+    `retry_cap`. `log_format` is the form of the log lines of `fnframe run` (None: the command's own).
 
-    `triggers` holds the settings of each kind of trigger, from the table of its name; `sources` tells for each key
-    that was set where it was.
+    `triggers` holds the settings of each kind of trigger, from the table of its name; `sources` tells for
+    each key that was set where it was.
     """
 
     engine: str = "memory:"
@@ -64,9 +67,10 @@ def load_settings(
 ) -> Settings:
     """The settings for the app in `directory`; what comes later wins.
 
-    Defaults; fnframe.toml, or [tool.fnframe] in pyproject.toml; variables (`FNFRAME_ENGINE`, `FNFRAME_HTTP_PORT`
-    for the key `port` of the table `http`); `overrides`, whose keys may be dotted (`"http.port"`) or whose values
-    may be tables. Text from a variable, and from an override where the key is no text, is converted.
+    Defaults; fnframe.toml, or [tool.fnframe] in pyproject.toml; variables (`FNFRAME_ENGINE`,
+    `FNFRAME_HTTP_PORT` for the key `port` of the table `http`); `overrides`, whose keys may be dotted
+    (`"http.port"`) or whose values may be tables. Text from a variable, and from an override where the key is
+    no text, is converted.
     Raises `ConfigurationError` that says where, which key, what was expected and what was found.
     """
     keys = _keys(kinds)
@@ -91,7 +95,7 @@ def load_settings(
 
 
 def log_format(directory: Path, environ: Mapping[str, str] = os.environ) -> Literal["text", "json"] | None:
-    """The setting `log_format` alone, for who writes log lines from the first event on, before plugins are loaded."""
+    """The setting `log_format` alone: who writes log lines needs it before plugins are there."""
     given = {key: Given(value, where) for key, value, where in config_file.read(directory)}
     variable = f"{PREFIX}LOG_FORMAT"
     if variable in environ:
@@ -113,7 +117,8 @@ def _keys(kinds: Mapping[str, type[Trigger]]) -> dict[str, Any]:
     own = msgspec.structs.fields(Settings)
     keys = {field.encode_name: field.type for field in own if field.name not in ("triggers", "sources")}
     for kind, type_ in kinds.items():
-        keys.update({f"{kind}.{field.encode_name}": field.type for field in msgspec.structs.fields(type_.Settings)})
+        for field in msgspec.structs.fields(type_.Settings):
+            keys[f"{kind}.{field.encode_name}"] = field.type
     return keys
 
 
@@ -130,7 +135,7 @@ def _unknown(key: str, keys: Mapping[str, Any]) -> str:
     tables = {known.partition(".")[0] for known in keys if "." in known}
     if dot and table not in tables:
         hint = nearest(table, tables) or (f"; tables here: {', '.join(sorted(tables))}" if tables else "")
-        return f"unknown table [{table}]{hint} (a table belongs to an installed kind of trigger: `fnframe plugins`)"
+        return f"unknown table [{table}]{hint} (an installed kind of trigger has one: `fnframe plugins`)"
     siblings = [known for known in keys if known.startswith(f"{table}." if dot else "")]
     return f"unknown key {key!r}{nearest(key, [*siblings, *tables]) or _listed(siblings)}"
 
@@ -145,24 +150,27 @@ def _decoded(key: str, given: Given, type_: Any) -> Any:
             return msgspec.json.decode(given.value, type=type_)
         return msgspec.convert(given.value, type_, strict=not given.is_text)
     except msgspec.DecodeError as error:
-        raise ConfigurationError(f"{key}: {_expected(str(error), type_)}, found {given.value!r}", where=given.where) from None
+        problem = f"{key}: {_expected(str(error), type_)}, found {given.value!r}"
+        raise ConfigurationError(problem, where=given.where) from None
 
 
 def _expected(problem: str, type_: Any) -> str:
     """What msgspec expected, without its own words for what it found, which know no source."""
-    choices = [choice for part in (type_, *get_args(type_)) if get_origin(part) is Literal for choice in get_args(part)]
-    if choices:
-        return f"expected one of {', '.join(map(repr, choices))}"
+    literals = [part for part in (type_, *get_args(type_)) if get_origin(part) is Literal]
+    if literals:
+        return f"expected one of {', '.join(map(repr, get_args(literals[0])))}"
     problem, _, place = problem.partition(" - at ")
     expected = problem.partition(", got ")[0]
     return expected[0].lower() + expected[1:] + (f" at {place}" if place else "")
 
 
-def _of_kind(kind: str, type_: type[Trigger], values: Mapping[str, Any], given: Mapping[str, Given]) -> msgspec.Struct:
-    fields = {field.encode_name: field.name for field in msgspec.structs.fields(type_.Settings)}
-    mine = {fields[key.partition(".")[2]]: value for key, value in values.items() if key.startswith(f"{kind}.")}
+def _of_kind(
+    kind: str, type_: type[Trigger], values: Mapping[str, Any], given: Mapping[str, Given]
+) -> msgspec.Struct:
+    fields = {f"{kind}.{field.encode_name}": field.name for field in msgspec.structs.fields(type_.Settings)}
+    mine = [key for key in fields if key in values]
     try:
-        return type_.Settings(**mine)
+        return type_.Settings(**{fields[key]: values[key] for key in mine})
     except (TypeError, ValueError) as error:
-        where = next((found.where for key, found in given.items() if key.startswith(f"{kind}.")), None)
+        where = given[mine[0]].where if mine else None
         raise ConfigurationError(f"[{kind}]: {error}", where=where) from None

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 _SYNTAX_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 def read(directory: Path) -> Iterator[tuple[str, Any, str]]:
-    """Each key (that of a table dotted: `http.port`), its value and `path:line`. Nothing when there is no file.
+    """Each key (that of a table dotted: `http.port`), its value and `path:line`; nothing without a file.
 
     Raises `ConfigurationError` when a file is no TOML, or when both files hold settings.
     """
@@ -25,7 +27,7 @@ def read(directory: Path) -> Iterator[tuple[str, Any, str]]:
     elif not isinstance(tool, dict):
         raise ConfigurationError(f"[tool.fnframe] must be a table, found {tool!r}", where=str(shared))
     elif own.exists():
-        problem = f"settings in two places: [tool.fnframe] in {shared.name} and {own.name} beside it; keep one of them"
+        problem = f"settings in two places, [tool.fnframe] here and {own.name} beside it: keep one of them"
         raise ConfigurationError(problem, where=str(shared))
     else:
         yield from _keys(shared, tool, "tool.fnframe")
@@ -58,7 +60,7 @@ def _keys(path: Path, values: dict[str, Any], table: str) -> Iterator[tuple[str,
 
 
 def _place(path: Path, lines: list[str], wanted: str) -> str:
-    """`path:line` of a dotted key; the path alone where it is written in a way that this search does not know."""
+    """`path:line` of a dotted key; the path alone where it is written in a way that is not known here."""
     table = ""
     for number, line in enumerate(lines, start=1):
         text = line.partition("#")[0].strip()
