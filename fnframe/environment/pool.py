@@ -272,6 +272,13 @@ class Pool(Owner):
             return False
         return len(self._live) < self.max_environments or self._make_room(lane)
 
+    def refuse(self, problem: str) -> None:
+        """Answer all that wait: no environment will come."""
+        for lane in self._lanes.values():
+            while lane.waiting:
+                self._waiting -= 1
+                self._reject(lane.waiting.popleft(), problem)
+
     def _reject(self, call: Call, problem: str) -> None:
         call.reply = Rejected(problem)
         call.wake()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 import signal
 import socket
 import time
@@ -336,3 +337,10 @@ def _kill_group(pid: int) -> None:
         except ProcessLookupError:  # noqa: PERF203
             continue
     return None
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process open as many descriptors as it may: an environment takes two or three of the host's."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

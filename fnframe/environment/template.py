@@ -38,7 +38,8 @@ class Template:
         self._environments: dict[int, ProcessEnvironment] = {}
         self.memory_method: MemoryMethod = "unavailable"
         self.ended = anyio.Event()
-        self.on_end: Callable[[], None] = lambda: None
+        self.died: Callable[[], None] = lambda: None
+        """Called when the template ended although nobody closed it."""
 
     async def manifest(self) -> Imported:
         """Wait for the import to end. Raises `ImportFailed`."""
@@ -81,6 +82,7 @@ class Template:
 
     async def close(self) -> None:
         """End the template and everything that descends from it. Returns when the process is gone."""
+        self.died = lambda: None
         self._end()
         with anyio.move_on_after(5, shield=True):
             descriptor = os.pidfd_open(self._process.pid)
@@ -131,7 +133,7 @@ class Template:
         self._environments.clear()
         self._forking.clear()
         self._control.close()
-        self.on_end()
+        self.died()
 
     def _epitaph(self) -> str:
         code = self._process.wait()

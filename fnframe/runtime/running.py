@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import shutil
@@ -24,6 +25,7 @@ from ..engine.memory import MemoryEngine
 from ..environment.call import Call
 from ..environment.inline import Inline
 from ..environment.pool import Pool
+from ..environment.process import raise_descriptor_limit
 from ..environment.readiness import Readiness
 from ..environment.target import directory_of
 from ..environment.wire import Ack, Send
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from ..engine.protocol import Engine
     from ..function import Manifest
     from ..outcome import Outcome
+
+log = logging.getLogger("fnframe")
 
 Serve = Literal["all", "backlog", "none"]
 
@@ -198,7 +202,20 @@ class Running:
             if kind in after:
                 await self._tasks.start(self._serve_kind, self._trigger_type(kind))
 
+    def _template_died(self) -> None:
+        self._tasks.start_soon(self._revive)
+
+    async def _revive(self) -> None:
+        log.warning("the template of app %r died; starting another", self.manifest.app)
+        try:
+            await self.reload()
+        except ConfigurationError as error:
+            log.error("app %r cannot be imported any more: %s", self.manifest.app, error)  # noqa: TRY400
+            self._pool.refuse(f"the template died and the app cannot be imported any more: {error}")
+
     def _open(self, bundle: Bundle) -> None:
+        for template in bundle.templates:
+            template.died = self._template_died
         limits = bundle.manifest.limits
         inline = Inline(bundle.app, limits.response_payload) if bundle.app is not None else None
 
@@ -333,6 +350,7 @@ async def _run(
     app: App | None = None,
     without: set[str] | None = None,
 ) -> AsyncIterator[Running]:
+    raise_descriptor_limit()
     loaded = load_plugins(directory, plugins)
     types = dict(loaded.trigger_types)
     if app is not None:

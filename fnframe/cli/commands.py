@@ -1,0 +1,42 @@
+"""The commands as cyclopts knows them. Each lives in the module of its name and is imported when it is asked for."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from functools import partial
+
+import cyclopts
+
+from . import COMMANDS
+from .errors import guarded
+
+
+def execute(arguments: list[str]) -> int:
+    """Run one command; its exit status."""
+    logging.basicConfig(format="fnframe: %(message)s")
+    for stream in (sys.stdout, sys.stderr):
+        # What a function prints must not fail for a terminal that cannot show it.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    return guarded(partial(_parsed, arguments))
+
+
+def _parsed(arguments: list[str]) -> int:
+    app = cyclopts.App(
+        name="fnframe",
+        version=_version,
+        help_format="plaintext",
+        result_action="return_value",
+        exit_on_error=False,
+        print_error=False,
+        suppress_keyboard_interrupt=False,
+    )
+    for name, text in COMMANDS.items():
+        app.command(f"fnframe.cli.{name}:{name}", name=name, help=text)
+    return app(arguments) or 0
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("fnframe")

@@ -1,0 +1,84 @@
+"""How what goes wrong is told to a person: one pointed message with the user's own line, and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import ConfigurationError, FnframeError, ImportFailed
+
+USAGE = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+class UsageError(Exception):
+    """A command was called in a way that cannot work. The text says what was expected."""
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; what it raises becomes a message on standard error and an exit status."""
+    try:
+        status = command()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone; the interpreter must not complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except BaseException as error:
+        text = message_of(error)
+        if text is None:
+            raise
+        print(text, file=sys.stderr)
+        return USAGE
+    return status
+
+
+def message_of(error: BaseException) -> str | None:
+    """What to tell a person of an error that is theirs to mend; None for what is a bug of fnframe's."""
+    while isinstance(error, BaseExceptionGroup):
+        error = next((e for e in error.exceptions if isinstance(e, FnframeError)), error.exceptions[0])
+    if isinstance(error, ConfigurationError):
+        return _with_source(error)
+    if isinstance(error, (FnframeError, UsageError)):
+        return f"{label()} {error}"
+    cyclopts = sys.modules.get("cyclopts")
+    if cyclopts is not None and isinstance(error, cyclopts.CycloptsError):
+        return f"{label()} {error}"
+    return None
+
+
+def label(stream: object = None) -> str:
+    """`error:`, in red where that can be seen."""
+    seen = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    return "\x1b[1;31merror:\x1b[0m" if seen else "error:"
+
+
+def shown(where: str) -> str:
+    """A place in a file as short as it can be: from the current folder, if it lies in it."""
+    here = f"{Path.cwd()}{os.sep}"
+    return where.removeprefix(here)
+
+
+def _with_source(error: ConfigurationError) -> str:
+    if error.where is None:
+        return f"{label()} {error}"
+    lines = [f"{label()} {shown(error.where)}: {str(error).removeprefix(f'{error.where}: ')}"]
+    path, _, number = error.where.rpartition(":")
+    source = _source_line(path, number)
+    if isinstance(error, ImportFailed) and error.traceback.count('  File "') > 1:
+        lines += ["", error.traceback.rstrip()]
+    elif source:
+        lines += ["", f"  {number} | {source}"]
+    return "\n".join(lines)
+
+
+def _source_line(path: str, number: str) -> str | None:
+    try:
+        return Path(path).read_text("utf-8").splitlines()[int(number) - 1].rstrip()
+    except (OSError, ValueError, IndexError):
+        return None

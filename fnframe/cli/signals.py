@@ -1,0 +1,65 @@
+"""Commands that wait: run on asyncio, and ended by signals in three steps."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskStatus
+
+
+class Stop:
+    """Whether somebody wants the command to end.
+
+    While the command starts, the first signal cancels it. Once it waits here, the first signal lets it end in
+    order, the second cancels it, and the third ends the process where it stands.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._asked = anyio.Event()
+        self._in_order = False
+
+    async def wait(self) -> None:
+        """Return when the command shall end."""
+        self._in_order = True
+        await self._asked.wait()
+
+    @property
+    def status(self) -> int:
+        """The exit status of what a signal ended."""
+        return 128 + (self.signal or 0)
+
+    async def listen(self, scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
+        """Heed signals until cancelled."""
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for number in signals:
+                if scope.cancel_called:
+                    sys.stdout.flush()
+                    os._exit(128 + number)
+                if self._asked.is_set() or not self._in_order:
+                    scope.cancel()
+                self.signal = number
+                self._asked.set()
+
+
+def run_async(command: Callable[[Stop], Awaitable[int]]) -> int:
+    """Run a command to its end; its exit status, or that of the signal which cancelled it."""
+    return anyio.run(_until_end, command, backend="asyncio")
+
+
+async def _until_end(command: Callable[[Stop], Awaitable[int]]) -> int:
+    stop = Stop()
+    status: int | None = None
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(stop.listen, tasks.cancel_scope)
+        status = await command(stop)
+        tasks.cancel_scope.cancel()
+    return stop.status if status is None else status

@@ -1,0 +1,271 @@
+"""Handlers that behave in every way that the tests of environments ask for."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from fnframe import App, Context, Event
+
+app = App("behaviours")
+started = []
+kept = []
+count = 0
+
+
+@app.on_start
+def note_start():
+    started.append(os.getpid())
+
+
+class Order(msgspec.Struct):
+    id: int
+    items: list[str]
+
+
+@app.function()
+def echo(event):
+    return event
+
+
+@app.function()
+def nothing():
+    return None
+
+
+@app.function()
+def whole(event: Event):
+    return {"id": event.id, "source": event.source, "data": event.value()}
+
+
+@app.function()
+def typed(order: Order) -> Order:
+    return order
+
+
+@app.function()
+def raw(data: bytes) -> bytes:
+    return data[::-1]
+
+
+@app.function(timeout=5.0, memory=256)
+def about(event, context: Context):
+    return {
+        "request_id": context.request_id,
+        "function": context.function,
+        "memory": context.memory,
+        "remaining": context.remaining(),
+        "attempt": context.attempt,
+        "trace": context.trace,
+    }
+
+
+@app.function()
+async def later(event):
+    await asyncio.sleep(0)
+    return [event, id(asyncio.get_running_loop())]
+
+
+@app.function()
+async def leaves_task(event):
+    kept.append(asyncio.ensure_future(asyncio.sleep(3600)))
+    return [task.cancelled() for task in kept[:-1]]
+
+
+@app.function()
+def pid():
+    return {"pid": os.getpid(), "started": started, "tmp": tempfile.gettempdir(), "nice": os.nice(0)}
+
+
+@app.function()
+def counts():
+    global count
+    count += 1
+    return count
+
+
+@app.function(timeout=0.1)
+def spin():
+    while True:
+        pass
+
+
+@app.function(timeout=0.1)
+def sleeps():
+    time.sleep(60)
+
+
+@app.function(timeout=0.2)
+def spin_if(event):
+    if event == "keep":
+        (Path(tempfile.gettempdir()) / "kept").write_text("still here")
+    while event == "spin":
+        pass
+    return sorted(path.name for path in Path(tempfile.gettempdir()).iterdir())
+
+
+@app.function()
+def raises(event):
+    raise ValueError(event)
+
+
+class Nasty(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+@app.function()
+def raises_nasty():
+    raise Nasty
+
+
+@app.function()
+def exits(code):
+    sys.exit(code)
+
+
+@app.function()
+def exits_hard(code):
+    os._exit(code)
+
+
+@app.function()
+def segfault():
+    ctypes.string_at(0)
+
+
+@app.function()
+def kills_itself(number):
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
+@app.function()
+def grows():
+    hoard = []
+    while True:
+        hoard.append(bytearray(1_000_000))
+
+
+@app.function()
+def touches(megabytes):
+    block = bytearray(megabytes * 2**20)
+    return len(block)
+
+
+@app.function()
+def prints(event):
+    print("out", event)
+    print("err", event, file=sys.stderr)
+    os.write(1, b"raw\n")
+    subprocess.run(["echo", "child"], check=True)
+    return "printed"
+
+
+@app.function()
+def prints_much(size):
+    os.write(1, b"x" * size + b"\n") if size < 4096 else sys.stdout.write("x" * size + "\n")
+    return size
+
+
+@app.function()
+def leaves_child():
+    return subprocess.Popen(["sleep", "600"]).pid
+
+
+@app.function(timeout=0.2)
+def detaches_child(path):
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    Path(path).write_text(str(child.pid))
+    time.sleep(60)
+
+
+@app.function()
+def set_result():
+    return {1, 2, 3}
+
+
+@app.function()
+def no_result():
+    return object()
+
+
+@app.function()
+def sized_result(size):
+    return "x" * (size - 2)
+
+
+@app.function(ephemeral_storage=512)
+def big_file(megabytes):
+    with tempfile.TemporaryFile() as file:
+        os.ftruncate(file.fileno(), megabytes * 2**20)
+
+
+@app.function(reserved_concurrency=1, timeout=30.0)
+def alone(path):
+    while not Path(path).exists():
+        time.sleep(0.005)
+
+
+@app.function(reserved_concurrency=0)
+def never():
+    return None
+
+
+@app.function(timeout=30.0)
+def waits_for(path):
+    while not Path(path).exists():
+        time.sleep(0.005)
+    return os.getpid()
+
+
+@app.function(variables={"COLOUR": "blue"})
+def colour():
+    return os.environ.get("COLOUR")
+
+
+@app.function()
+def no_colour():
+    return os.environ.get("COLOUR")
+
+
+@app.function(provisioned_concurrency=1)
+def warm():
+    return os.getpid()
+
+
+@app.function()
+def fans_out(event, context: Context):
+    return [context.enqueue("writes", [event, n]) for n in range(3)]
+
+
+@app.function()
+async def fans_out_async(event, context: Context):
+    return await asyncio.gather(*(context.enqueue("writes", [event, n]) for n in range(3)))
+
+
+@app.function()
+def writes(event):
+    (path, n) = event
+    with open(path, "a") as file:
+        file.write(f"{n}\n")
+
+
+@app.function()
+def chain(path, context: Context):
+    with open(path, "a") as file:
+        file.write(".")
+    context.enqueue("chain", path)
+
+
+@app.function()
+def terminated():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
