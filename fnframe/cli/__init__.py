@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 COMMANDS = {
-    "dev": "Run an app while you write it: reloads on change, shows every invocation.",
+    "dev": "Run an app while you write it: reloads, shows every invocation.",
     "run": "Run an app; with --until-idle handle all that is there, then end.",
     "invoke": "Run one function once and print what it returns.",
     "functions": "List an app's functions with their triggers and limits.",
@@ -14,7 +14,7 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Run the command line on `sys.argv` and exit: 0 if all went well, 1 if a function failed, 2 for wrong usage."""
+    """Run the command line on `sys.argv` and exit: 0 for success, 1 if a function failed, 2 for usage."""
     from importlib.util import find_spec
 
     arguments = sys.argv[1:]
@@ -37,7 +37,7 @@ def overview() -> str:
         "Functions with triggers, in isolated environments whose limits hold.\n"
         "TARGET is module:app, path/to/app.py, or a folder that holds app.py.\n\n"
         f"Commands:\n{commands}\n\n"
-        "`fnframe COMMAND --help` explains a command; `fnframe --version` tells the version."
+        "`fnframe COMMAND --help` tells more; `fnframe --version` tells the version."
     )
 
 

@@ -1,4 +1,4 @@
-"""The commands as cyclopts knows them. Each lives in the module of its name and is imported when it is asked for."""
+"""The commands as cyclopts knows them; each is imported from the module of its name when it is used."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ def _parsed(arguments: list[str]) -> int:
         print_error=False,
         suppress_keyboard_interrupt=False,
     )
-    for name, text in COMMANDS.items():
-        app.command(f"fnframe.cli.{name}:{name}", name=name, help=text)
+    # The help shows their docstrings line by line: they are written for 80 columns.
+    for name in COMMANDS:
+        app.command(f"fnframe.cli.{name}:{name}", name=name)
     return app(arguments) or 0
 
 

@@ -1,13 +1,16 @@
-"""How what goes wrong is told to a person: one pointed message with the user's own line, and an exit status."""
+"""How what goes wrong is told: one pointed message with the user's own line, and an exit status."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError, FnframeError, ImportFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 USAGE = 2
 INTERRUPTED = 130
@@ -48,11 +51,12 @@ def message_of(error: BaseException) -> str | None:
         return f"{label()} {error}"
     cyclopts = sys.modules.get("cyclopts")
     if cyclopts is not None and isinstance(error, cyclopts.CycloptsError):
-        return f"{label()} {error}"
+        command = " ".join(error.command_chain or ())
+        return f"{label()} {error} (`fnframe {command}{' ' if command else ''}--help` tells more)"
     return None
 
 
-def label(stream: object = None) -> str:
+def label() -> str:
     """`error:`, in red where that can be seen."""
     seen = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     return "\x1b[1;31merror:\x1b[0m" if seen else "error:"

@@ -1,6 +1,6 @@
 """Arguments that several commands share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -14,15 +14,20 @@ Assignments = Annotated[
     Parameter(
         name="--set",
         negative=(),
+        show_default=False,
         help="A setting as in fnframe.toml, for this run: --set grace=30 --set http.port=9000.",
     ),
 ]
 
-Flag = Annotated[bool, Parameter(negative=())]
+Host = Annotated[str | None, Parameter(help="The address for HTTP functions; loopback by default.")]
+
+Port = Annotated[int | None, Parameter(help="The port for HTTP functions.")]
+
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 
-def settings_of(assignments: Sequence[str], **named: object) -> dict[str, object]:
-    """The settings that `--set` and options of their own (None: not given) ask for.
+def settings_of(assignments: Sequence[str], named: Mapping[str, object] | None = None) -> dict[str, object]:
+    """The settings that `--set` asks for, and those that have an option of their own (None: not given).
 
     Raises `UsageError` for an assignment that is none.
     """
@@ -32,5 +37,5 @@ def settings_of(assignments: Sequence[str], **named: object) -> dict[str, object
         if not key or not equals:
             raise UsageError(f"expected --set KEY=VALUE, found {assignment!r}")
         settings[key] = value
-    settings.update({key.replace("_", ".", 1): value for key, value in named.items() if value is not None})
+    settings.update({key: value for key, value in (named or {}).items() if value is not None})
     return settings

@@ -5,31 +5,36 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import anyio
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from anyio.abc import TaskStatus
 
 
 class Stop:
     """Whether somebody wants the command to end.
 
-    While the command starts, the first signal cancels it. Once it waits here, the first signal lets it end in
-    order, the second cancels it, and the third ends the process where it stands.
+    While the command starts, the first signal cancels it. Later the first signal lets it end in order, the
+    second cancels it, and the third ends the process where it stands.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._asked = anyio.Event()
+        self.asked = anyio.Event()
         self._in_order = False
 
-    async def wait(self) -> None:
-        """Return when the command shall end."""
+    def in_order(self) -> None:
+        """The command has started: from now on it ends by itself when it was asked to."""
         self._in_order = True
-        await self._asked.wait()
+
+    async def wait(self) -> None:
+        """Return when the command shall end, in order."""
+        self.in_order()
+        await self.asked.wait()
 
     @property
     def status(self) -> int:
@@ -44,10 +49,10 @@ class Stop:
                 if scope.cancel_called:
                     sys.stdout.flush()
                     os._exit(128 + number)
-                if self._asked.is_set() or not self._in_order:
+                if self.asked.is_set() or not self._in_order:
                     scope.cancel()
                 self.signal = number
-                self._asked.set()
+                self.asked.set()
 
 
 def run_async(command: Callable[[Stop], Awaitable[int]]) -> int:

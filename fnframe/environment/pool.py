@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 
+from ..errors import ConfigurationError
 from ..function import Function
 from ..outcome import MemoryMethod
 from .call import Call, Rejected
@@ -53,14 +54,14 @@ class Templates:
         self.template = template
         self.spare: ProcessEnvironment | None = None
 
-    def take(self) -> ProcessEnvironment:
+    def take(self) -> ProcessEnvironment | None:
         environment, self.spare = self.spare, None
         if environment is None or environment.reason is not None:
             environment = self.template.fork()
         return environment
 
     def keep_spare(self) -> None:
-        if (self.spare is None or self.spare.reason is not None) and not self.template.ended.is_set():
+        if self.spare is None or self.spare.reason is not None:
             self.spare = self.template.fork()
 
 
@@ -102,6 +103,12 @@ class Pool(Owner):
 
     def open(self, lanes: dict[str, Lane], response_payload: int) -> None:
         """Serve these functions from now on. Environments of earlier templates end as they become free."""
+        provisioned = sum(lane.function.provisioned_concurrency for lane in lanes.values())
+        if provisioned >= self.max_environments:
+            raise ConfigurationError(
+                f"provisioned_concurrency asks for {provisioned} environments in all, and max_environments is "
+                f"{self.max_environments}: raise it to at least {provisioned + 1} in fnframe.toml"
+            )
         old, self._lanes = self._lanes, lanes
         self._response_payload = response_payload
         self.memory_method = next((lane.templates.template.memory_method for lane in lanes.values()), "unavailable")
@@ -214,6 +221,11 @@ class Pool(Owner):
 
     def _start(self, lane: Lane, call: Call | None) -> None:
         environment = lane.templates.take()
+        if environment is None:  # The template died just now; its successor will serve what waits.
+            if call is not None:
+                self._waiting += 1
+                lane.waiting.appendleft(call)
+            return
         self._live.add(environment)
         lane.live += 1
         slot = lane.slots.pop() if lane.slots else Slot(self._root)
@@ -226,7 +238,11 @@ class Pool(Owner):
 
     def _make_room(self, lane: Lane) -> bool:
         """End the environment that has been idle longest, of another function."""
-        idle = [other.idle[0] for other in self._lanes.values() if other.idle and other is not lane]
+        idle = [
+            other.idle[0]
+            for other in self._lanes.values()
+            if other.idle and other is not lane and other.live > other.function.provisioned_concurrency
+        ]
         if not idle:
             return False
         min(idle, key=lambda environment: environment.idle_since).kill("idle")
@@ -313,9 +329,10 @@ class Pool(Owner):
                 call.environment = call.unsent = None
                 self._waiting += 1
                 lane.waiting.appendleft(call)
-            if environment.reason != "idle":
+        if environment.reason != "idle":  # Whoever ended an idle one knows what the room is for.
+            if lane is not None:
                 self._provision(lane)
-        self._serve_starving()
+            self._serve_starving()
 
     def lost(self, environment: ProcessEnvironment) -> None:
         self._dying.discard(environment)

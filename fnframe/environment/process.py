@@ -62,7 +62,7 @@ class ProcessEnvironment:
         self._statm = -1
         self._sampled_kb = 0
         self._exit: Exited | None = None
-        self._owner: Owner | None = None
+        self._owner = Owner()
 
     def __repr__(self) -> str:
         state = self.reason or ("idle" if not self.in_flight else f"{len(self.in_flight)} in flight")
@@ -94,7 +94,11 @@ class ProcessEnvironment:
             sent = self._connection.send(frame, socket.MSG_DONTWAIT)
         except BlockingIOError:
             sent = 0
-        except OSError:  # It is ending; its end of the socket will say so.
+        except OSError:  # It is dead already, so it did not begin this.
+            self.in_flight.pop()
+            call.environment = None
+            self.kill("exit")
+            self._owner.place(call)
             return
         if sent < len(frame):
             call.unsent = memoryview(frame)[sent:]
@@ -125,15 +129,15 @@ class ProcessEnvironment:
         self.deadline = time.monotonic() + EXIT_TIMEOUT
         if self.pid is not None:
             _kill_group(self.pid)
-        if self._owner is not None:
-            self._owner.gone(self, self._unstarted())
+        self._owner.gone(self, self._unstarted())
 
     def _unstarted(self) -> list[Call]:
         """Take back what it did not begin: all that was sent behind the first, which it may be running.
 
         After its last reply it waits for a word from us when it is spent, and begins nothing.
         """
-        running = [self.in_flight.popleft()] if self.in_flight and self.reason != "spent" else []
+        none_began = self.reason == "spent" or (self.reason == "template" and not self.ready)
+        running = [self.in_flight.popleft()] if self.in_flight and not none_began else []
         unstarted = list(self.in_flight)
         self.in_flight = deque(running)
         return unstarted
@@ -236,14 +240,12 @@ class ProcessEnvironment:
         call.wake()
 
     def _free(self) -> None:
-        assert self._owner is not None
         self._owner.free(self)
         if not self.in_flight:
             self._unwatch()
 
     def _output_readable(self, call: Call | None = None) -> None:
         """Read what waits in the output pipe; it belongs to the invocation that is running."""
-        owner = self._owner
         if call is None and self.in_flight:
             call = self.in_flight[0]
         while True:
@@ -256,8 +258,7 @@ class ProcessEnvironment:
             if not data:
                 self._readiness.unwatch(self._output)
                 return
-            if owner is not None:
-                owner.output(self, call, data)
+            self._owner.output(self, call, data)
 
     # Its birth and its end, as the template tells.
 
@@ -295,8 +296,7 @@ class ProcessEnvironment:
             call.reply = Ended(self.reason, self._exit, peak, reaped.cpu_us if reaped else None)
             call.finished = time.monotonic()
             call.wake()
-        if self._owner is not None:
-            self._owner.lost(self)
+        self._owner.lost(self)
 
     def _put(self, frame: Frame) -> None:
         try:
@@ -316,6 +316,9 @@ class ProcessEnvironment:
 
 class Owner:
     """What an environment tells the pool that owns it."""
+
+    def place(self, call: Call) -> None:
+        """It could not take this invocation: find another."""
 
     def free(self, environment: ProcessEnvironment) -> None:
         """It can take another invocation."""

@@ -63,21 +63,23 @@ class Template:
         self._readiness.watch(self._control.fileno(), self._hear)
         return first  # type: ignore[no-any-return]
 
-    def fork(self) -> ProcessEnvironment:
-        """A new environment, not bound to a function yet; frames can be sent to it at once."""
+    def fork(self) -> ProcessEnvironment | None:
+        """A new environment, not bound to a function yet, to which frames can be sent at once; None after the end."""
+        if self.ended.is_set():
+            return None
         ours, theirs = socket.socketpair()
         output, output_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         os.set_blocking(output_end, True)
-        environment = ProcessEnvironment(ours, output, self._readiness, self)
         number = next(self._numbers)
-        try:
-            socket.send_fds(self._control, [encode(Fork(number))], [theirs.fileno(), output_end])
-        except OSError:
-            environment.lost(None)
-        else:
-            self._forking[number] = environment
-        theirs.close()
-        os.close(output_end)
+        with theirs, open(output_end, "wb", 0):
+            try:
+                socket.send_fds(self._control, [encode(Fork(number))], [theirs.fileno(), output_end])
+            except OSError:
+                ours.close()
+                os.close(output)
+                self._end()
+                return None
+        self._forking[number] = environment = ProcessEnvironment(ours, output, self._readiness, self)
         return environment
 
     async def close(self) -> None:

@@ -40,9 +40,9 @@ def main() -> NoReturn:
         app = load_app(target, app_name)
         manifest = _manifest(app)
     except BaseException as error:
-        control.sendall(encode(_not_imported(error)))
+        _put(control, _not_imported(error))
         os._exit(1)
-    control.sendall(encode(Imported(VERSION, manifest, Meter().method)))
+    _put(control, Imported(VERSION, manifest, Meter().method))
     _Template(app, control).serve()
     os._exit(0)
 
@@ -123,7 +123,7 @@ class _Template:
         connection.close()
         os.close(output)
         self._environments[pid] = False
-        self._put(Forked(fork.number, pid))
+        _put(self._control, Forked(fork.number, pid))
 
     def _tell_exits(self) -> None:
         for pid, told in self._environments.items():
@@ -135,7 +135,7 @@ class _Template:
                 self._environments[pid] = True
                 exited = status.si_code == os.CLD_EXITED
                 code = status.si_status if exited else -status.si_status
-                self._put(Exited(pid, code, status.si_code == os.CLD_DUMPED))
+                _put(self._control, Exited(pid, code, status.si_code == os.CLD_DUMPED))
         self._sweep()
 
     def _reap(self, pid: int) -> None:
@@ -144,7 +144,7 @@ class _Template:
         _, _, usage = os.wait4(pid, 0)
         del self._environments[pid]
         cpu = usage.ru_utime + usage.ru_stime
-        self._put(Reaped(pid, peak_kb(usage.ru_maxrss), round(cpu * 1e6)))
+        _put(self._control, Reaped(pid, peak_kb(usage.ru_maxrss), round(cpu * 1e6)))
         self._sweep()
 
     def _sweep(self) -> None:
@@ -165,11 +165,12 @@ class _Template:
             for pid in left:
                 os.waitpid(pid, os.WNOHANG)
 
-    def _put(self, frame: Frame) -> None:
-        try:
-            self._control.sendall(encode(frame))
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # The host is gone; the end of the control socket says so next.
+
+def _put(control: socket.socket, frame: Frame) -> None:
+    try:
+        control.sendall(encode(frame))
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # The host is gone; the end of the control socket says so next.
 
 
 def _children(pid: int) -> set[int]:

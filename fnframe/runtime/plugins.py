@@ -152,7 +152,8 @@ def _add_installed(plugins: Plugins, point: EntryPoint) -> None:
     except (Exception, SystemExit) as error:
         # A stranger's import may raise anything; an app that does not need that plugin starts all the same.
         place = failure.where_of(error)
-        problem = f"{type(error).__name__}: {error}" + (f" ({place})" if place else "")
+        here = f" ({place})" if place and "/importlib/" not in place else ""
+        problem = f"{type(error).__name__}: {error}{here}"
     if problem:
         logger.warning("plugin %s is not used: %s", label, problem)
     plugins.found.append(

@@ -1,0 +1,97 @@
+"""What `fnframe dev` does: serve, watch the app's folder, reload."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import watchfiles
+
+from ..environment.target import directory_of
+from ..runtime.running import run_target
+from .errors import message_of
+from .output import duration, terminal
+from .screen import Screen
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from ..runtime.running import Running
+    from .signals import Stop
+
+    Changes = AsyncGenerator[set[tuple[watchfiles.Change, str]], None]
+
+SETTLE_MS = 200
+"""How long a burst of changes is gathered: an editor writes a file in several steps."""
+
+READ_AT_START = ("fnframe.toml", "pyproject.toml", "fnframe_plugins.py")
+
+
+class Sources(watchfiles.DefaultFilter):
+    """Python and TOML files, outside of what tools and virtual environments write."""
+
+    ignore_dirs = (*watchfiles.DefaultFilter.ignore_dirs, ".fnframe", ".ruff_cache")
+
+    def __call__(self, change: watchfiles.Change, path: str) -> bool:
+        return path.endswith((".py", ".toml")) and super().__call__(change, path)
+
+
+async def develop(target: str, settings: dict[str, Any], stop: Stop) -> int:
+    """Serve until a signal. What is wrong at the start raises; what goes wrong later is told, and mended."""
+    directory = directory_of(target)
+    screen = Screen(terminal(), directory)
+    # One watch for all, so that a change while the code reloads is not missed.
+    changes = watchfiles.awatch(
+        directory, watch_filter=Sources(), debounce=SETTLE_MS, step=50, stop_event=stop.asked
+    )
+    async with aclosing(changes):
+        await _session(target, settings, screen, stop, changes)
+        while stop.signal is None:
+            await _try_again(target, settings, screen, stop, changes)
+    return stop.status
+
+
+async def _try_again(
+    target: str, settings: dict[str, Any], screen: Screen, stop: Stop, changes: Changes
+) -> None:
+    try:
+        await _session(target, settings, screen, stop, changes)
+    except Exception as error:
+        message = message_of(error)
+        if message is None:
+            raise
+        screen.problem(message, "not serving; waiting for the next change")
+        await anext(changes, None)
+
+
+async def _session(
+    target: str, settings: dict[str, Any], screen: Screen, stop: Stop, changes: Changes
+) -> None:
+    """Serve until a signal, or until a file changes that is read at start only."""
+    async with run_target(target, settings=settings, plugins=(screen,), debug=True) as running:
+        stop.in_order()
+        screen.show(running)
+        async for changed in changes:
+            paths = [Path(path) for _, path in changed]
+            if any(path.parent == screen.directory and path.name in READ_AT_START for path in paths):
+                screen.note("settings or plugins changed: starting anew")
+                return
+            await _reload(running, screen)
+
+
+async def _reload(running: Running, screen: Screen) -> None:
+    begun = time.perf_counter()
+    before = running.manifest
+    try:
+        after = await running.reload()
+    except Exception as error:
+        message = message_of(error)
+        if message is None:
+            raise
+        screen.problem(message, "still serving the code from before")
+        return
+    screen.note(f"reloaded in {duration((time.perf_counter() - begun) * 1000)}")
+    if before.functions != after.functions:
+        screen.show(running)

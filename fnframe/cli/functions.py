@@ -1,0 +1,45 @@
+"""`fnframe functions`: what an app declares."""
+
+from functools import partial
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from .errors import shown
+from .options import Target
+from .signals import Stop, run_async
+
+
+def functions(
+    target: Target,
+    /,
+    *,
+    format: Annotated[Literal["table", "json"], Parameter(help="For people, or for programs.")] = "table",  # noqa: A002
+) -> int:
+    """List an app's functions with their triggers and limits."""
+    return run_async(partial(_functions, target, format))
+
+
+async def _functions(target: str, form: str, _: Stop) -> int:
+    import msgspec
+
+    from ..runtime.running import run_target
+    from .output import counted, functions_table, terminal
+
+    async with run_target(target, serve="none") as running:
+        manifest = running.manifest
+    if form == "json":
+        print(msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode())
+        return 0
+    console = terminal()
+    console.print(
+        f"{manifest.app}: {counted(len(manifest.functions), 'function')}; importing the app takes "
+        f"{manifest.baseline_mb:.0f} MB, which is part of what each one uses\n"
+    )
+    for number, (line, triggers) in enumerate(
+        functions_table(manifest.functions, [shown(function.where) for function in manifest.functions])
+    ):
+        console.print(line, style="bold" if number == 0 else None, soft_wrap=True)
+        for trigger in triggers:
+            console.print(f"    {trigger}", style="dim", soft_wrap=True)
+    return 0

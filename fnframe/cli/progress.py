@@ -1,0 +1,153 @@
+"""What `--until-idle` hears and tells: a line for each invocation, and a summary at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..hookspecs import hookimpl
+from ..outcome import Failure
+from ..runtime.logs import OutputLines, billed_ms
+from .output import aligned, counted, duration, invocation_line, memory
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..event import Event
+    from ..function import Function
+    from ..outcome import Outcome, Report
+
+LONGEST_LIST = 20
+"""Failures that the summary tells one by one."""
+
+
+class Used(msgspec.Struct):
+    """What the invocations of one function used."""
+
+    limit: int
+    durations: list[float] = []
+    failed: int = 0
+    peak: float | None = None
+    mb_ms: int = 0
+
+    def add(self, report: Report, outcome: Outcome) -> None:
+        self.durations.append(report.duration_ms)
+        self.failed += isinstance(outcome, Failure)
+        if report.max_memory_used_mb is not None:
+            self.peak = max(self.peak or 0.0, report.max_memory_used_mb)
+        self.mb_ms += report.memory_size_mb * billed_ms(report)
+
+
+class GivenUp(msgspec.Struct, frozen=True):
+    """An event that failed for good."""
+
+    function: str
+    subject: str
+    problem: str
+    attempts: int
+    destination: str | None
+
+
+class Progress:
+    """A plugin object: prints while things happen, and keeps what the summary needs."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._output = OutputLines()
+        self._subjects: dict[str, str] = {}
+        self._used: dict[str, Used] = {}
+        self._given_up: list[GivenUp] = []
+        self._succeeded = 0
+
+    @property
+    def lost(self) -> bool:
+        """Whether an event failed for good and has no destination that kept it."""
+        return any(event.destination is None for event in self._given_up)
+
+    @hookimpl
+    def fnframe_invocation_started(self, request_id: str, event: Event) -> None:
+        self._subjects[request_id] = _subject(event)
+
+    @hookimpl
+    def fnframe_invocation_output(self, request_id: str, data: bytes) -> None:
+        self._print_output(self._output.add(request_id, data))
+
+    @hookimpl
+    def fnframe_invocation_reported(self, report: Report, outcome: Outcome) -> None:
+        self._print_output(self._output.rest(report.request_id))
+        self._used.setdefault(report.function, Used(report.memory_size_mb)).add(report, outcome)
+        subject = self._subjects.pop(report.request_id, report.event_id)
+        if isinstance(outcome, Failure):
+            subject += f": {problem_of(outcome)}"
+        line = invocation_line(report, outcome, subject)
+        self._console.print(line, no_wrap=True, overflow="ellipsis")
+
+    @hookimpl
+    def fnframe_event_settled(
+        self, function: Function, event: Event, outcome: Outcome, attempts: int, destination: str | None
+    ) -> None:
+        if isinstance(outcome, Failure):
+            problem = problem_of(outcome)
+            self._given_up.append(GivenUp(function.name, _subject(event), problem, attempts, destination))
+        else:
+            self._succeeded += 1
+
+    def summary(self) -> None:
+        """Print what happened and what it used; that nothing is new, when it is so."""
+        events = self._succeeded + len(self._given_up)
+        if not events:
+            self._console.print("nothing new: every event that there is was handled before")
+            return
+        failed = f", {len(self._given_up):,} failed" if self._given_up else ""
+        self._console.print(
+            f"\n{counted(events, 'event')}: {self._succeeded:,} succeeded{failed}", style="bold"
+        )
+        for event in self._given_up[:LONGEST_LIST]:
+            self._print_given_up(event)
+        if len(self._given_up) > LONGEST_LIST:
+            self._console.print(f"  and {len(self._given_up) - LONGEST_LIST:,} more that failed")
+        self._console.print()
+        for number, line in enumerate(self._usage_table()):
+            self._console.print(line, style="bold" if number == 0 else None, soft_wrap=True)
+
+    def _print_given_up(self, event: GivenUp) -> None:
+        kept = (
+            f"kept in {event.destination}" if event.destination else "lost: it has no on_failure destination"
+        )
+        tries = counted(event.attempts, "attempt")
+        self._console.print(f"  {event.subject} ({event.function}, {tries}), {kept}", style="red")
+        self._console.print(f"    {event.problem}")
+
+    def _usage_table(self) -> list[str]:
+        rows = [["function", "invocations", "failed", "median", "longest", "peak memory", "GB-s"]]
+        for name, used in sorted(self._used.items()):
+            ordered = sorted(used.durations)
+            rows.append(
+                [
+                    name,
+                    f"{len(ordered):,}",
+                    f"{used.failed:,}",
+                    duration(ordered[len(ordered) // 2]),
+                    duration(ordered[-1]),
+                    memory(used.peak, used.limit),
+                    f"{used.mb_ms / 1_024_000:.3f}",
+                ]
+            )
+        return aligned(rows, right=range(1, 7))
+
+    def _print_output(self, lines: list[str]) -> None:
+        for line in lines:
+            self._console.print(f"  | {line}", style="dim", soft_wrap=True)
+
+
+def problem_of(failure: Failure) -> str:
+    """Error type and message in one line, without the request's id."""
+    message = " ".join(
+        failure.message.removeprefix(f"RequestId: {failure.report.request_id} Error: ").split()
+    )
+    return f"{failure.error_type}: {message}"
+
+
+def _subject(event: Event) -> str:
+    return event.subject or event.id

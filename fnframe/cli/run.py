@@ -1,0 +1,80 @@
+"""`fnframe run`: the production form, and `--until-idle` for batches, CI and first contact."""
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from .options import Assignments, Flag, Host, Port, Target, settings_of
+from .signals import Stop, run_async
+
+if TYPE_CHECKING:
+    from ..runtime.logs import LogFormat
+    from ..runtime.running import Running
+
+
+def run(
+    target: Target,
+    /,
+    *,
+    until_idle: Annotated[
+        Flag, Parameter(help="Handle all that is there, retries included, tell what happened, and end.")
+    ] = False,
+    host: Host = None,
+    port: Port = None,
+    log_format: Annotated[
+        Literal["text", "json"] | None,
+        Parameter(help="The form of the log on standard output; json by default."),
+    ] = None,
+    set_: Assignments = (),
+) -> int:
+    """Run an app; with --until-idle handle all that is there, then end.
+
+    SIGTERM or Ctrl-C ends it in order: what runs may finish, within the
+    setting `grace`. A second signal ends it at once.
+
+    With --until-idle the exit status is 0 if every event reached success or
+    its destination, else 1. What was handled is remembered in .fnframe beside
+    the app, so that a second run handles only what is new.
+    """
+    settings = settings_of(set_, {"http.host": host, "http.port": port, "log_format": log_format})
+    if until_idle:
+        from .until_idle import run_until_idle
+
+        return run_async(partial(run_until_idle, target, settings))
+    return run_async(partial(_serve, target, settings, _log_format(target, settings)))
+
+
+def _log_format(target: str, settings: dict[str, object]) -> "LogFormat":
+    from ..environment.target import directory_of
+    from ..runtime.config import log_format
+
+    chosen = settings.get("log_format") or log_format(directory_of(target))
+    return "text" if chosen == "text" else "json"
+
+
+async def _serve(target: str, settings: dict[str, object], form: "LogFormat", stop: Stop) -> int:
+    from ..runtime.logs import LogLines
+    from ..runtime.running import run_target
+
+    lines = LogLines(sys.stdout, form)
+    async with run_target(target, settings=settings, plugins=(lines,)) as running:
+        _tell(running)
+        await stop.wait()
+        _say(f"ending: what runs has {running.settings.grace:g} s to finish; a second signal ends it at once")
+    _say("ended")
+    return 0
+
+
+def _tell(running: "Running") -> None:
+    _say(f"running {running.manifest.app}")
+    for function, text in running.started:
+        _say(f"{function}: {text}")
+    if not running.started:
+        _say("no function has a trigger: nothing will come in")
+
+
+def _say(text: str) -> None:
+    # Not into the log: that is standard output's.
+    print(f"fnframe: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,85 @@
+"""What `fnframe dev` shows: the app at start, then each invocation."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..hookspecs import hookimpl
+from ..outcome import Failure
+from ..runtime.logs import OutputLines
+from .errors import shown
+from .output import aligned, counted, invocation_line, seconds
+from .progress import problem_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..event import Event
+    from ..outcome import Outcome, Report
+    from ..runtime.running import Running
+
+
+class Screen:
+    """A plugin object that prints each invocation with the function's own output, and errors in full."""
+
+    def __init__(self, console: Console, directory: Path) -> None:
+        self.directory = directory
+        self._console = console
+        self._output = OutputLines()
+        self._subjects: dict[str, str] = {}
+
+    def show(self, running: Running) -> None:
+        """Print the functions and where their events come from."""
+        manifest = running.manifest
+        self._console.print(f"{manifest.app}: {counted(len(manifest.functions), 'function')}", style="bold")
+        rows = []
+        for function in manifest.functions:
+            said = [text for name, text in running.started if name == function.name] or ["no trigger"]
+            rows.append([f"  {function.name}", f"{function.memory} MB", seconds(function.timeout), said[0]])
+            rows += [["", "", "", text] for text in said[1:]]
+        for line in aligned(rows, right=(1, 2)):
+            self._console.print(line, soft_wrap=True)
+        self._console.print(
+            f"watching {shown(str(self.directory))}; Ctrl-C ends", style="dim", soft_wrap=True
+        )
+
+    def note(self, text: str) -> None:
+        """Print something that happened to the app itself."""
+        self._console.print(f"{_clock()} {text}", style="cyan", soft_wrap=True)
+
+    def problem(self, message: str, consequence: str) -> None:
+        """Print an error in the app's files, and what it means for what is served."""
+        from rich.text import Text
+
+        self._console.print(Text.from_ansi(message), soft_wrap=True)
+        self._console.print(f"{_clock()} {consequence}", style="yellow", soft_wrap=True)
+
+    @hookimpl
+    def fnframe_invocation_started(self, request_id: str, event: Event) -> None:
+        self._subjects[request_id] = event.subject or ""
+
+    @hookimpl
+    def fnframe_invocation_output(self, request_id: str, data: bytes) -> None:
+        self._print_output(self._output.add(request_id, data))
+
+    @hookimpl
+    def fnframe_invocation_reported(self, report: Report, outcome: Outcome) -> None:
+        self._print_output(self._output.rest(report.request_id))
+        line = invocation_line(report, outcome, self._subjects.pop(report.request_id, ""), _clock())
+        self._console.print(line, no_wrap=True, overflow="ellipsis")
+        if isinstance(outcome, Failure):
+            self._console.print(f"  {problem_of(outcome)}", style="red", soft_wrap=True)
+            for entry in outcome.stack_trace:
+                self._console.print(entry.rstrip().replace(f"{Path.cwd()}/", ""), style="dim", soft_wrap=True)
+
+    def _print_output(self, lines: list[str]) -> None:
+        from rich.text import Text
+
+        for line in lines:
+            self._console.print(Text.assemble(("  | ", "dim"), Text.from_ansi(line)), soft_wrap=True)
+
+
+def _clock() -> str:
+    return time.strftime("%H:%M:%S")

@@ -1,0 +1,221 @@
+"""How many environments there are, who gets one, and what happens when one or the template goes away."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from fnframe import Failure, Success, hookimpl
+from fnframe.environment.pool import SHORT
+from fnframe.runtime.running import run_target
+
+pytestmark = pytest.mark.anyio
+APP = str(Path(__file__).parent.parent / "apps" / "behaviours.py")
+
+
+def pool_of(running):
+    return running._pool
+
+
+async def until(condition) -> None:
+    with anyio.fail_after(10):
+        while not condition():
+            await anyio.sleep(0.001)
+
+
+async def test_an_idle_environment_is_used_again_most_recent_first(tmp_path):
+    async with run_target(APP) as running:
+        gate = tmp_path / "gate"
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.invoke, "waits_for", str(gate))
+            await until(lambda: pool_of(running).statistics()["live"] == 2)  # One is provisioned for `warm`.
+            tasks.start_soon(running.invoke, "waits_for", str(gate))
+            await until(lambda: pool_of(running).statistics()["live"] == 3)
+            gate.touch()
+        pids = {(await running.invoke("waits_for", str(gate))).unwrap() for _ in range(20)}
+        assert len(pids) == 1
+
+
+async def test_past_the_bound_invocations_wait_in_order_and_then_are_throttled(tmp_path):
+    async with run_target(APP, settings={"max_environments": 2, "max_waiting": 3}) as running:
+        gate, log = tmp_path / "gate", tmp_path / "log"
+        outcomes = {}
+
+        async def invoke(name, function, data):
+            outcomes[name] = await running.invoke(function, data)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(invoke, "first", "waits_for", str(gate))
+            await until(lambda: len(pool_of(running)._live) == 2)
+            for n in range(3):
+                tasks.start_soon(invoke, n, "writes", [str(log), n])
+                await until(lambda n=n: pool_of(running).statistics()["waiting"] == n + 1)
+            refused = await running.invoke("writes", [str(log), 99])
+            assert isinstance(refused, Failure)
+            assert (refused.kind, refused.error_type) == ("rejected", "TooManyRequestsException")
+            assert refused.retry_after == 1.0
+            assert refused.report.max_memory_used_mb is None
+            gate.touch()
+        assert all(isinstance(outcome, Success) for outcome in outcomes.values())
+        assert log.read_text() == "0\n1\n2\n"
+        assert outcomes[2].report.queued_ms > 0
+
+
+async def test_an_idle_environment_of_another_function_makes_room():
+    async with run_target(APP, settings={"max_environments": 2}) as running:  # One is provisioned, for `warm`.
+        assert (await running.invoke("echo", 1)).unwrap() == 1
+        assert (await running.invoke("nothing")).unwrap() is None
+        assert (await running.invoke("echo", 2)).unwrap() == 2
+        assert pool_of(running).statistics()["live"] <= 2
+
+
+async def test_many_at_once_share_two_environments(anyio_backend):
+    async with run_target(APP, settings={"max_environments": 3}) as running:
+        answers = []
+
+        async def client(start):
+            for n in range(start, start + 50):
+                answers.append((n, (await running.invoke("echo", n)).unwrap()))
+
+        async with anyio.create_task_group() as tasks:
+            for start in range(0, 3200, 50):
+                tasks.start_soon(client, start)
+        assert len(answers) == 3200
+        assert all(sent == received for sent, received in answers)
+
+
+async def test_what_was_sent_ahead_of_a_kill_runs_elsewhere():
+    async with run_target(APP, settings={"max_environments": 2}) as running:
+        with anyio.fail_after(30):  # Until the pool has learned that this function is short, and sends ahead.
+            while pool_of(running)._lanes["spin_if"].longest >= SHORT:
+                await running.invoke("spin_if", "quick")
+        outcomes = []
+
+        async def invoke(data):
+            outcomes.append((data, await running.invoke("spin_if", data)))
+
+        async with anyio.create_task_group() as tasks:
+            for data in ["spin", "a", "spin", "b", "c"]:
+                tasks.start_soon(invoke, data)
+        assert sorted(data for data, outcome in outcomes if isinstance(outcome, Success)) == ["a", "b", "c"]
+        assert [o.error_type for d, o in outcomes if d == "spin"] == ["Sandbox.Timedout"] * 2
+
+
+async def test_output_stays_with_its_invocation_when_sending_ahead():
+    heard: dict[str, bytes] = {}
+
+    class Listener:
+        @hookimpl
+        def fnframe_invocation_output(self, request_id, data):
+            heard[request_id] = heard.get(request_id, b"") + data
+
+    async with run_target(APP, settings={"max_environments": 3}, plugins=[Listener()]) as running:
+        expected = {}
+
+        async def client(start):
+            for n in range(start, start + 20):
+                size = n % 7 * 100
+                outcome = await running.invoke("prints_much", size)
+                expected[outcome.report.request_id] = b"x" * size + b"\n"
+
+        async with anyio.create_task_group() as tasks:
+            for start in range(0, 400, 20):
+                tasks.start_soon(client, start)
+        assert {key: heard.get(key) for key in expected} == expected
+        outcome = await running.invoke("prints", "me")
+        assert sorted(heard[outcome.report.request_id].split(b"\n")) == [b"", b"child", b"err me", b"out me", b"raw"]
+        outcome = await running.invoke("prints_much", 10_000_000)
+        assert len(heard[outcome.report.request_id]) == 10_000_001
+
+
+async def test_reserved_concurrency_is_a_share_of_its_own(tmp_path):
+    async with run_target(APP) as running:
+        gate = tmp_path / "gate"
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.invoke, "alone", str(gate))
+            await until(lambda: len(pool_of(running)._live) == 2)
+            refused = await running.invoke("alone", str(gate))
+            assert refused.error_type == "TooManyRequestsException"
+            assert "ReservedFunctionConcurrentInvocationLimitExceeded" in refused.message
+            gate.touch()
+        assert isinstance(await running.invoke("alone", str(gate)), Success)
+        assert (await running.invoke("never")).error_type == "TooManyRequestsException"
+
+
+async def test_provisioned_environments_are_warm_and_are_replaced():
+    async with run_target(APP) as running:
+        lane = pool_of(running)._lanes["warm"]
+        await until(lambda: lane.idle)
+        first = await running.invoke("warm")
+        assert first.report.init_duration_ms is None
+        os.kill(first.unwrap(), signal.SIGKILL)
+        await until(lambda: lane.idle and lane.idle[0].id != first.report.environment_id)
+        assert (await running.invoke("warm")).report.init_duration_ms is None
+
+
+async def test_idle_environments_end():
+    async with run_target(APP, settings={"idle_timeout": 0.05}) as running:
+        info = (await running.invoke("pid")).unwrap()
+        await until(lambda: pool_of(running).statistics() == {"live": 1, "idle": 1, "dying": 0, "waiting": 0})
+        assert not Path(info["tmp"]).exists()
+        assert (await running.invoke("pid")).unwrap()["pid"] != info["pid"]
+
+
+async def test_a_cancelled_call_ends_its_invocation(tmp_path):
+    async with run_target(APP) as running:
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(running.invoke, "waits_for", str(tmp_path / "never"))
+                await until(lambda: len(pool_of(running)._live) == 2)
+                scope.cancel()
+        await until(lambda: pool_of(running).statistics()["live"] == 1 and not pool_of(running)._dying)
+        assert (await running.invoke("echo", 1)).unwrap() == 1
+
+
+async def test_the_template_may_die():
+    async with run_target(APP) as running:
+        info = (await running.invoke("pid")).unwrap()
+        os.kill(running._bundle.templates[0]._process.pid, signal.SIGKILL)
+        await until(lambda: not _runs(info["pid"]))
+        assert (await running.invoke("pid")).unwrap()["pid"] != info["pid"]
+
+
+async def test_a_host_that_dies_leaves_nothing(tmp_path):
+    script = tmp_path / "host.py"
+    script.write_text(
+        f"""
+import anyio
+from fnframe.runtime.running import run_target
+async def main():
+    async with run_target({APP!r}) as running:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.invoke, "waits_for", "/nonexistent/never")
+            child = (await running.invoke("leaves_child")).unwrap()
+            info = (await running.invoke("pid")).unwrap()
+            print(running._bundle.templates[0]._process.pid, info["pid"], flush=True)
+            await anyio.sleep_forever()
+anyio.run(main)
+"""
+    )
+    import sys
+
+    async with await anyio.open_process([sys.executable, str(script)]) as process:
+        line = b""
+        async for chunk in process.stdout:
+            line += chunk
+            if b"\n" in line:
+                break
+        process.kill()
+    for pid in map(int, line.split()):
+        await until(lambda pid=pid: not _runs(pid))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
