@@ -20,9 +20,14 @@ def main() -> None:
     arguments = sys.argv[1:]
     if find_spec("cyclopts") is None:
         sys.exit(_refused())
-    # Cyclopts with rich takes 300 ms to say this; the overview is what people ask for most.
+    # Cyclopts and rich take 300 ms to say this, which is what people ask for most.
     if not arguments or arguments in (["--help"], ["-h"]):
         print(overview())
+        sys.exit(0)
+    if arguments == ["--version"]:
+        from importlib.metadata import version
+
+        print(version("fnframe"))
         sys.exit(0)
     from .commands import execute
 

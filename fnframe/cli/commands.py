@@ -24,7 +24,7 @@ def execute(arguments: list[str]) -> int:
 def _parsed(arguments: list[str]) -> int:
     app = cyclopts.App(
         name="fnframe",
-        version=_version,
+        version_flags=(),
         help_format="plaintext",
         result_action="return_value",
         exit_on_error=False,
@@ -35,9 +35,3 @@ def _parsed(arguments: list[str]) -> int:
     for name in COMMANDS:
         app.command(f"fnframe.cli.{name}:{name}", name=name)
     return app(arguments) or 0
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("fnframe")

@@ -18,6 +18,7 @@ from .screen import Screen
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from ..function import Manifest
     from ..runtime.running import Running
     from .signals import Stop
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 SETTLE_MS = 200
 """How long a burst of changes is gathered: an editor writes a file in several steps."""
+
+WAKE_MS = 100
+"""How often the watch says that nothing changed."""
 
 READ_AT_START = ("fnframe.toml", "pyproject.toml", "fnframe_plugins.py")
 
@@ -42,11 +46,18 @@ async def develop(target: str, settings: dict[str, Any], stop: Stop) -> int:
     """Serve until a signal. What is wrong at the start raises; what goes wrong later is told, and mended."""
     directory = directory_of(target)
     screen = Screen(terminal(), directory)
-    # One watch for all, so that a change while the code reloads is not missed.
     changes = watchfiles.awatch(
-        directory, watch_filter=Sources(), debounce=SETTLE_MS, step=50, stop_event=stop.asked
+        directory,
+        watch_filter=Sources(),
+        debounce=SETTLE_MS,
+        step=50,
+        rust_timeout=WAKE_MS,
+        yield_on_timeout=True,
+        stop_event=stop.asked,
     )
     async with aclosing(changes):
+        # One watch for all, begun by its first time-out: no change is missed while the code loads or reloads.
+        await anext(changes, None)
         await _session(target, settings, screen, stop, changes)
         while stop.signal is None:
             await _try_again(target, settings, screen, stop, changes)
@@ -63,7 +74,9 @@ async def _try_again(
         if message is None:
             raise
         screen.problem(message, "not serving; waiting for the next change")
-        await anext(changes, None)
+        async for changed in changes:
+            if changed:
+                return
 
 
 async def _session(
@@ -74,6 +87,8 @@ async def _session(
         stop.in_order()
         screen.show(running)
         async for changed in changes:
+            if not changed:
+                continue
             paths = [Path(path) for _, path in changed]
             if any(path.parent == screen.directory and path.name in READ_AT_START for path in paths):
                 screen.note("settings or plugins changed: starting anew")
@@ -93,5 +108,10 @@ async def _reload(running: Running, screen: Screen) -> None:
         screen.problem(message, "still serving the code from before")
         return
     screen.note(f"reloaded in {duration((time.perf_counter() - begun) * 1000)}")
-    if before.functions != after.functions:
+    if _visible(before) != _visible(after):
         screen.show(running)
+
+
+def _visible(manifest: Manifest) -> list[tuple[Any, ...]]:
+    # Not the whole functions: they know their lines, which move with every edit.
+    return [(f.name, f.memory, f.timeout, f.triggers) for f in manifest.functions]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ..outcome import Failure
+from ..outcome import OUT_OF_MEMORY, TIMED_OUT, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from ..function import Function
     from ..outcome import Outcome, Report
+
+_WORDS = {"rejected": "rejected", "failed": "failed", "ended": "exited"}
 
 
 def terminal() -> Console:
@@ -60,11 +62,16 @@ def memory(peak: float | None, limit: int) -> str:
     return f"{'?' if peak is None else math.ceil(peak)}/{limit} MB"
 
 
+def word_of(failure: Failure) -> str:
+    """Which "no" it was."""
+    return {TIMED_OUT: "timeout", OUT_OF_MEMORY: "memory"}.get(failure.error_type) or _WORDS[failure.kind]
+
+
 def invocation_line(report: Report, outcome: Outcome, subject: str, clock: str = "") -> Text:
     """One invocation in one line: what it came to, what it used, and whose it was."""
     from rich.text import Text
 
-    word = outcome.kind if isinstance(outcome, Failure) else "ok"
+    word = word_of(outcome) if isinstance(outcome, Failure) else "ok"
     init = report.init_duration_ms
     figures = [
         f"{word:<8}",
@@ -78,6 +85,14 @@ def invocation_line(report: Report, outcome: Outcome, subject: str, clock: str =
     line.append(f"  {report.function}", style="bold")
     line.append(f"  {subject}", style="default")
     return line
+
+
+def print_output(console: Console, function: str, lines: Iterable[str]) -> None:
+    """What a function wrote, in its own colours and apart from what we write."""
+    from rich.text import Text
+
+    for line in lines:
+        console.print(Text.assemble((f"  {function} | ", "dim"), Text.from_ansi(line)), soft_wrap=True)
 
 
 def functions_table(functions: Iterable[Function], where: Iterable[str]) -> list[tuple[str, list[str]]]:

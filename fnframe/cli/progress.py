@@ -9,7 +9,7 @@ import msgspec
 from ..hookspecs import hookimpl
 from ..outcome import Failure
 from ..runtime.logs import OutputLines, billed_ms
-from .output import aligned, counted, duration, invocation_line, memory
+from .output import aligned, counted, duration, invocation_line, memory, print_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,12 +70,12 @@ class Progress:
         self._subjects[request_id] = _subject(event)
 
     @hookimpl
-    def fnframe_invocation_output(self, request_id: str, data: bytes) -> None:
-        self._print_output(self._output.add(request_id, data))
+    def fnframe_invocation_output(self, request_id: str, function: Function, data: bytes) -> None:
+        print_output(self._console, function.name, self._output.add(request_id, data))
 
     @hookimpl
     def fnframe_invocation_reported(self, report: Report, outcome: Outcome) -> None:
-        self._print_output(self._output.rest(report.request_id))
+        print_output(self._console, report.function, self._output.rest(report.request_id))
         self._used.setdefault(report.function, Used(report.memory_size_mb)).add(report, outcome)
         subject = self._subjects.pop(report.request_id, report.event_id)
         if isinstance(outcome, Failure):
@@ -112,12 +112,14 @@ class Progress:
             self._console.print(line, style="bold" if number == 0 else None, soft_wrap=True)
 
     def _print_given_up(self, event: GivenUp) -> None:
+        from rich.padding import Padding
+
         kept = (
             f"kept in {event.destination}" if event.destination else "lost: it has no on_failure destination"
         )
         tries = counted(event.attempts, "attempt")
         self._console.print(f"  {event.subject} ({event.function}, {tries}), {kept}", style="red")
-        self._console.print(f"    {event.problem}")
+        self._console.print(Padding(event.problem, (0, 0, 0, 4), expand=False))
 
     def _usage_table(self) -> list[str]:
         rows = [["function", "invocations", "failed", "median", "longest", "peak memory", "GB-s"]]
@@ -135,10 +137,6 @@ class Progress:
                 ]
             )
         return aligned(rows, right=range(1, 7))
-
-    def _print_output(self, lines: list[str]) -> None:
-        for line in lines:
-            self._console.print(f"  | {line}", style="dim", soft_wrap=True)
 
 
 def problem_of(failure: Failure) -> str:

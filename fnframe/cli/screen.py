@@ -10,13 +10,14 @@ from ..hookspecs import hookimpl
 from ..outcome import Failure
 from ..runtime.logs import OutputLines
 from .errors import shown
-from .output import aligned, counted, invocation_line, seconds
+from .output import aligned, counted, invocation_line, print_output, seconds
 from .progress import problem_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ..event import Event
+    from ..function import Function
     from ..outcome import Outcome, Report
     from ..runtime.running import Running
 
@@ -61,24 +62,18 @@ class Screen:
         self._subjects[request_id] = event.subject or ""
 
     @hookimpl
-    def fnframe_invocation_output(self, request_id: str, data: bytes) -> None:
-        self._print_output(self._output.add(request_id, data))
+    def fnframe_invocation_output(self, request_id: str, function: Function, data: bytes) -> None:
+        print_output(self._console, function.name, self._output.add(request_id, data))
 
     @hookimpl
     def fnframe_invocation_reported(self, report: Report, outcome: Outcome) -> None:
-        self._print_output(self._output.rest(report.request_id))
+        print_output(self._console, report.function, self._output.rest(report.request_id))
         line = invocation_line(report, outcome, self._subjects.pop(report.request_id, ""), _clock())
         self._console.print(line, no_wrap=True, overflow="ellipsis")
         if isinstance(outcome, Failure):
             self._console.print(f"  {problem_of(outcome)}", style="red", soft_wrap=True)
             for entry in outcome.stack_trace:
                 self._console.print(entry.rstrip().replace(f"{Path.cwd()}/", ""), style="dim", soft_wrap=True)
-
-    def _print_output(self, lines: list[str]) -> None:
-        from rich.text import Text
-
-        for line in lines:
-            self._console.print(Text.assemble(("  | ", "dim"), Text.from_ansi(line)), soft_wrap=True)
 
 
 def _clock() -> str:

@@ -69,23 +69,30 @@ class Dispatcher:
     async def invoke(self, name: str, invocation: Invocation) -> Outcome:
         """Run a function once and wait for what comes of it. Raises `FunctionNotFound`."""
         served = self._find(name)
-        function = served.function
-        refusal = self._refusal(served, invocation)
-        if refusal is not None:
-            return self._report(refusal)
+        refused = self._admit(served, invocation)
+        if refused is not None:
+            return self._report(refused)
         admission = self._admission
-        if not admission.enter(served.share):
-            text = f"Rate Exceeded. ({served.share.reason}: {served.share.cap})"
-            return self._report(self._judge.rejected(function, invocation, THROTTLED, text, retry_after=1.0))
         try:
-            if self._started is not None:
-                self._tell_start(function, invocation)
-            event = invocation.event
-            call = Call(name, Invoke(invocation.request_id, function.timeout, invocation.attempt, event))
+            call = self._begin(served.function, invocation)
             await served.environments.exchange(call, lambda send: self._deliver(invocation, send))
         finally:
             admission.leave(served.share)
-        return self._report(self._judge.outcome(function, invocation, call, served.environments.memory_method))
+        return self._report(self._judge.outcome(served.function, invocation, call, served.environments.memory_method))
+
+    def invoke_blocking(self, name: str, invocation: Invocation, exchange: Callable[[Call], None]) -> Outcome:
+        """The same from a thread of the caller's own, which runs the exchange itself."""
+        served = self._find(name)
+        refused = self._admit(served, invocation)
+        if refused is not None:
+            return self._report(refused)
+        admission = self._admission
+        try:
+            call = self._begin(served.function, invocation)
+            exchange(call)
+        finally:
+            admission.leave(served.share)
+        return self._report(self._judge.outcome(served.function, invocation, call, served.environments.memory_method))
 
     def _find(self, name: str) -> Served:
         try:
@@ -93,21 +100,28 @@ class Dispatcher:
         except KeyError:
             raise FunctionNotFound(name, self._served) from None
 
-    def _refusal(self, served: Served, invocation: Invocation) -> Outcome | None:
+    def _admit(self, served: Served, invocation: Invocation) -> Outcome | None:
+        """Let the invocation in, or say why not."""
         limit = self._limits.request_payload
         if len(invocation.event.data) > limit:
             text = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
             return self._judge.rejected(served.function, invocation, REQUEST_TOO_LARGE, text)
+        if not self._admission.enter(served.share):
+            text = f"Rate Exceeded. ({served.share.reason}: {served.share.cap})"
+            return self._judge.rejected(served.function, invocation, THROTTLED, text, retry_after=1.0)
         return None
 
-    def _tell_start(self, function: Function, invocation: Invocation) -> None:
-        assert self._started is not None
-        self._started(
-            request_id=invocation.request_id,
-            function=function,
-            event=invocation.event,
-            invocation_type=invocation.invocation_type,
-            attempt=invocation.attempt,
+    def _begin(self, function: Function, invocation: Invocation) -> Call:
+        if self._started is not None:
+            self._started(
+                request_id=invocation.request_id,
+                function=function,
+                event=invocation.event,
+                invocation_type=invocation.invocation_type,
+                attempt=invocation.attempt,
+            )
+        return Call(
+            function.name, Invoke(invocation.request_id, function.timeout, invocation.attempt, invocation.event)
         )
 
     def _report(self, outcome: Outcome) -> Outcome:

@@ -6,15 +6,15 @@ import time
 
 import msgspec
 
-from ..event import Event, new_id
+from ..event import Event
 from ..outcome import InvocationType
 
 
-class Invocation(msgspec.Struct, kw_only=True, gc=False):
+class Invocation(msgspec.Struct, kw_only=True):
     """`accepted` is the moment it was asked for, on `time.monotonic()`'s scale."""
 
     event: Event
-    request_id: str = msgspec.field(default_factory=new_id)
+    request_id: str
     trigger: str = "direct"
     invocation_type: InvocationType = "synchronous"
     attempt: int = 1

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import msgspec
 
+from .readiness import park
 from .wire import Exited, Invoke, Raised, Result, Send
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Call:
     """What the host keeps of an invocation while it waits and runs. Times are on `time.monotonic()`'s scale."""
 
     __slots__ = (
-        "_event",
+        "_parked",
         "environment",
         "finished",
         "function",
@@ -65,15 +66,15 @@ class Call:
         self.reply: Reply | None = None
         self.requests: deque[Send] = deque()
         self.unsent: Any = None
-        self._event: anyio.Event | None = None
+        self._parked: Callable[[], object] | None = None
 
     def wake(self) -> None:
         """Wake whoever awaits this call: its reply, a request, or unsent bytes are there."""
-        if self._event is not None:
-            self._event.set()
+        if self._parked is not None:
+            self._parked()
+            self._parked = None
 
     async def news(self) -> None:
         """Wait for the next `wake`."""
-        self._event = anyio.Event()
-        await self._event.wait()
-        self._event = None
+        wait, self._parked = park()
+        await wait

@@ -35,16 +35,28 @@ FADE = 0.99
 class Lane:
     """What the pool knows of one function."""
 
-    __slots__ = ("function", "idle", "live", "longest", "slots", "templates", "waiting")
+    __slots__ = ("direct", "function", "idle", "live", "longest", "slots", "templates", "waiting")
 
     def __init__(self, function: Function, templates: Templates) -> None:
         self.function = function
         self.templates = templates
         self.idle: deque[ProcessEnvironment] = deque()
+        self.direct: deque[ProcessEnvironment] = deque()
+        """Idle ones that are lent to callers' threads: taken and given back without the event loop."""
         self.waiting: deque[Call] = deque()
         self.slots: list[Slot] = []
         self.live = 0
         self.longest = 1.0
+
+
+    def borrow(self) -> ProcessEnvironment | None:
+        while True:
+            try:
+                environment = self.direct.pop()
+            except IndexError:
+                return None
+            if environment.reason is None:
+                return environment
 
 
 class Templates:
@@ -98,7 +110,7 @@ class Pool(Owner):
 
     def statistics(self) -> dict[str, int]:
         """Counts of this moment: live, idle and dying environments, and waiting invocations."""
-        idle = sum(len(lane.idle) for lane in self._lanes.values())
+        idle = sum(len(lane.idle) + len(lane.direct) for lane in self._lanes.values())
         return {"live": len(self._live), "idle": idle, "dying": len(self._dying), "waiting": self._waiting}
 
     def open(self, lanes: dict[str, Lane], response_payload: int) -> None:
@@ -113,7 +125,7 @@ class Pool(Owner):
         self._response_payload = response_payload
         self.memory_method = next((lane.templates.template.memory_method for lane in lanes.values()), "unavailable")
         for name, lane in old.items():
-            for environment in list(lane.idle):
+            for environment in [*lane.idle, *lane.direct]:
                 environment.kill("idle")
             for call in lane.waiting:
                 self._waiting -= 1
@@ -132,14 +144,14 @@ class Pool(Owner):
             wake = now + TICK
             quiet += 1
             for environment in [*self._live, *self._dying]:
-                if environment.in_flight:
+                if environment.in_flight or environment.direct is not None:
                     quiet = 0
                     environment.sample()
                 if environment.deadline <= now:
                     environment.expire()
                 wake = min(wake, environment.deadline)
             if quiet < QUIET_TICKS or self._dying:
-                await anyio.sleep(wake - time.monotonic())
+                await anyio.sleep(max(0.0, wake - time.monotonic()))
                 continue
             self._asleep = anyio.Event()
             with anyio.move_on_after(self._until_idle_end(now)):
@@ -189,14 +201,12 @@ class Pool(Owner):
 
     def place(self, call: Call) -> None:
         """Send an invocation to an environment, now or when one is free."""
-        if self._asleep is not None:
-            self._asleep.set()
+        self.wake()
         lane = self._lanes[call.function]
-        while lane.idle:
-            environment = lane.idle.pop()
-            if environment.reason is None:
-                environment.send(call)
-                return
+        environment = self._take_idle(lane)
+        if environment is not None:
+            environment.send(call)
+            return
         if self._can_start(lane):
             self._start(lane, call)
             return
@@ -205,8 +215,67 @@ class Pool(Owner):
             return
         self._waiting += 1
         lane.waiting.append(call)
+        given_back = lane.borrow()  # By a thread that did not see this one waiting yet.
+        if given_back is not None:
+            self.retrieve(given_back)
         if lane.longest < SHORT:
             self._send_ahead(lane)
+
+    def _take_idle(self, lane: Lane) -> ProcessEnvironment | None:
+        while lane.idle:
+            environment = lane.idle.pop()
+            if environment.reason is None:
+                return environment
+        environment = lane.borrow()
+        if environment is not None:
+            environment.take_back()
+        return environment
+
+    def lend(self, function: str) -> None:
+        """Lend an idle environment of this function to callers' threads, if there is one."""
+        lane = self._lanes.get(function)
+        if lane is not None and lane.idle:
+            environment = lane.idle.pop()
+            environment.lend()
+            lane.direct.append(environment)
+
+    def borrow(self, function: str) -> ProcessEnvironment | None:
+        """An idle environment for a caller's thread to run an invocation in, or None. From any thread."""
+        lane = self._lanes.get(function)
+        return lane.borrow() if lane is not None else None
+
+    def give_back(self, environment: ProcessEnvironment) -> bool:
+        """Give back what was borrowed, from any thread; True if the event loop must `retrieve` it instead."""
+        lane = self._lanes.get(environment.function)
+        if lane is None or lane.waiting or environment.reason is not None:
+            return True
+        lane.direct.append(environment)
+        return bool(lane.waiting)
+
+    def retrieve(self, environment: ProcessEnvironment) -> None:
+        """Take an environment back from callers' threads: somebody waits for one, or it is to end."""
+        lane = self._lanes.get(environment.function)
+        if lane is not None and environment in lane.direct:
+            lane.direct.remove(environment)
+        if environment.reason is None:
+            environment.take_back()
+            self.free(environment)
+
+    async def settle(self, environment: ProcessEnvironment, call: Call) -> None:
+        """Wait for the end of an environment that ended in a caller's thread, and so for the reply."""
+        environment.kill("exit")
+        while call.reply is None:
+            await call.news()
+
+    def wake(self) -> None:
+        """Watch deadlines and memory from now on."""
+        if self._asleep is not None:
+            self._asleep.set()
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether nobody watches deadlines and memory, since nothing runs."""
+        return self._asleep is not None
 
     def withdraw(self, call: Call) -> None:
         """Nobody awaits this invocation any more."""
@@ -239,9 +308,10 @@ class Pool(Owner):
     def _make_room(self, lane: Lane) -> bool:
         """End the environment that has been idle longest, of another function."""
         idle = [
-            other.idle[0]
+            environment
             for other in self._lanes.values()
-            if other.idle and other is not lane and other.live > other.function.provisioned_concurrency
+            if other is not lane and other.live > other.function.provisioned_concurrency
+            for environment in (*other.idle, *other.direct)
         ]
         if not idle:
             return False
@@ -275,12 +345,12 @@ class Pool(Owner):
         """End what has been idle too long; seconds until the next one will have been."""
         soonest = now + self._idle_timeout
         for lane in self._lanes.values():
-            while lane.idle and lane.live > lane.function.provisioned_concurrency:
-                end = lane.idle[0].idle_since + self._idle_timeout
-                if end > now:
+            for environment in [*lane.direct, *lane.idle]:
+                end = environment.idle_since + self._idle_timeout
+                if lane.live > lane.function.provisioned_concurrency and end <= now:
+                    environment.kill("idle")
+                elif end > now:
                     soonest = min(soonest, end)
-                    break
-                lane.idle[0].kill("idle")
         return soonest - now
 
     def _can_start(self, lane: Lane) -> bool:
@@ -321,8 +391,9 @@ class Pool(Owner):
         self._live.discard(environment)
         self._dying.add(environment)
         if lane is not None:
-            if environment in lane.idle:
-                lane.idle.remove(environment)
+            for idle in (lane.idle, lane.direct):
+                if environment in idle:
+                    idle.remove(environment)
             if lane.templates.template is environment.template:
                 lane.live -= 1
             for call in reversed(unstarted):

@@ -13,13 +13,14 @@ import signal
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import msgspec
 
 from ..event import new_id
-from .call import Call, Ended
+from .call import Call, Ended, Reply
 from .wire import Ack, Bind, Drained, Exited, Frame, Raised, Reader, Ready, Reaped, Result, Send, encode
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class ProcessEnvironment:
         self.function = ""
         self.slot: Slot | None = None
         self.in_flight: deque[Call] = deque()
+        self.direct: Call | None = None
+        """The invocation that a caller's thread runs here by itself; the event loop then leaves the socket alone."""
         self.ready = False
         self.deadline = math.inf
         self.idle_since = 0.0
@@ -77,8 +80,9 @@ class ProcessEnvironment:
         self._memory_kb = bind.memory_kb
         self._owner = owner
         self._readiness.watch(self._output, self._output_readable)
+        self._readiness.watch(self._connection.fileno(), self._readable)
+        self._watching = True
         self.deadline = time.monotonic() + INIT_TIMEOUT
-        self._watch()
         self._put(bind)
 
     def send(self, call: Call) -> None:
@@ -87,8 +91,6 @@ class ProcessEnvironment:
         self.in_flight.append(call)
         if len(self.in_flight) == 1 and self.ready:
             self._head(call, time.monotonic())
-        if not self._watching:
-            self._watch()
         frame = encode(call.invoke)
         try:
             sent = self._connection.send(frame, socket.MSG_DONTWAIT)
@@ -146,7 +148,7 @@ class ProcessEnvironment:
         """Its deadline passed. A reply that is here already still counts: the host may have been late itself."""
         if self.reason is not None:
             return self.lost(None)
-        if self.in_flight or not self.ready:
+        if self._watching:
             self._readable()
         if self.reason is None and self.deadline <= time.monotonic():
             self.kill("timeout" if self.ready else "init")
@@ -210,7 +212,7 @@ class ProcessEnvironment:
             self._head(call, now)
         else:
             self.deadline = math.inf
-            self._free()
+            self._owner.free(self)
 
     def _head(self, call: Call, now: float) -> None:
         call.started = now
@@ -223,31 +225,20 @@ class ProcessEnvironment:
         if usage.pending:
             self._output_readable(call)
             self._put(Drained())
-        if usage.peak_kb > self._memory_kb:
-            call.reply = Ended("memory", None, usage.peak_kb, usage.cpu_us)
-            self.kill("spent")
-        else:
-            call.reply = reply
+        call.reply = self._judged(reply)
         call.finished = now = time.monotonic()
         self.deadline = math.inf
-        if not self.ready or (usage.children and self.reason is None):
-            # A child that was left would write into the next invocation's output.
+        if not self.ready or is_spent(call.reply):
             self.kill("spent")
         if self.reason is None:
             if self.in_flight:
                 self._head(self.in_flight[0], now)
-            self._free()
+            self._owner.free(self)
         call.wake()
-
-    def _free(self) -> None:
-        self._owner.free(self)
-        if not self.in_flight:
-            self._unwatch()
 
     def _output_readable(self, call: Call | None = None) -> None:
         """Read what waits in the output pipe; it belongs to the invocation that is running."""
-        if call is None and self.in_flight:
-            call = self.in_flight[0]
+        call = call or self.direct or (self.in_flight[0] if self.in_flight else None)
         while True:
             try:
                 data = os.read(self._output, 65536)
@@ -270,7 +261,8 @@ class ProcessEnvironment:
     def exited(self, exit_: Exited) -> None:
         self._exit = exit_
         if self.reason is None:
-            self._readable()  # What it said last may still wait in the socket.
+            if self._watching:
+                self._readable()  # What it said last may still wait in the socket.
             self.kill("exit")
         self.template.release(exit_.pid)
         self.pid = None  # From now on its id may be another's.
@@ -291,22 +283,73 @@ class ProcessEnvironment:
             os.close(self._statm)
             self._statm = -1
         peak = max(reaped.peak_kb if reaped else 0, self._sampled_kb) or None
-        while self.in_flight:
-            call = self.in_flight.popleft()
+        for call in [*self.in_flight, *([self.direct] if self.direct is not None else [])]:
             call.reply = Ended(self.reason, self._exit, peak, reaped.cpu_us if reaped else None)
             call.finished = time.monotonic()
             call.wake()
+        self.in_flight.clear()
         self._owner.lost(self)
+
+    # From a caller's thread, while nothing else is in flight: see `direct`.
+
+    def lend(self) -> None:
+        """Leave the socket to callers' threads from now on."""
+        self._unwatch()
+
+    def take_back(self) -> None:
+        """Read the socket in the event loop again."""
+        self._watching = True
+        self._readiness.watch(self._connection.fileno(), self._readable)
+
+    def exchange_blocking(self, call: Call, requests: Callable[[Send], Ack], drain: Callable[[], None]) -> bool:
+        """Run an invocation in this thread; False when the environment ended instead of answering.
+
+        Deadline and memory limit are the event loop's to hold, as for every busy environment: it ends the process
+        group, and here the socket ends.
+        """
+        call.environment = self
+        self.direct = call
+        self._head(call, time.monotonic())
+        try:
+            self._connection.sendall(encode(call.invoke))
+            while call.reply is None:
+                data = self._connection.recv(RECEIVE)
+                if not data:
+                    return False
+                for frame in self._reader.feed(data):
+                    if type(frame) is Send:
+                        self._connection.sendall(encode(requests(frame)))
+                    else:
+                        self._answered(call, frame, drain)
+        except (OSError, msgspec.DecodeError):
+            return False
+        return True
+
+    def _answered(self, call: Call, reply: Result | Raised, drain: Callable[[], None]) -> None:
+        if reply.usage.pending:
+            drain()
+            self._connection.sendall(encode(Drained()))
+        self.deadline = math.inf
+        self.direct = None
+        call.finished = self.idle_since = time.monotonic()
+        call.reply = self._judged(reply)
+
+    def drain_output(self) -> None:
+        """Read what waits in the output pipe; in the event loop's thread."""
+        if self.reason is None:
+            self._output_readable()
+
+    def _judged(self, reply: Result | Raised) -> Reply:
+        usage = reply.usage
+        if usage.peak_kb > self._memory_kb:
+            return Ended("memory", None, usage.peak_kb, usage.cpu_us)
+        return reply
 
     def _put(self, frame: Frame) -> None:
         try:
             self._connection.sendall(encode(frame))
         except OSError:
             self.kill("exit")
-
-    def _watch(self) -> None:
-        self._watching = True
-        self._readiness.watch(self._connection.fileno(), self._readable)
 
     def _unwatch(self) -> None:
         if self._watching:
@@ -331,6 +374,12 @@ class Owner:
 
     def output(self, environment: ProcessEnvironment, call: Call | None, data: bytes) -> None:
         """It wrote to its standard output or error."""
+
+
+def is_spent(reply: Reply | None) -> bool:
+    """Whether the environment must end after this reply: it passed its memory, or left a child, whose output would
+    mix with the next invocation's."""
+    return type(reply) is Ended or (reply is not None and reply.usage.children)  # type: ignore[union-attr]
 
 
 def _kill_group(pid: int) -> None:

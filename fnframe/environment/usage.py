@@ -27,18 +27,24 @@ class Meter:
         except OSError:
             self._clear_refs = -1
         self.method: MemoryMethod = "high-water" if self._clear_refs < 0 else "peak-rss-reset"
+        self._children_cpu = 0.0
         self.start()
 
     def start(self) -> None:
         if self._clear_refs >= 0:
             os.write(self._clear_refs, b"5")
-        self._cpu = _cpu_seconds()
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        self._cpu = own.ru_utime + own.ru_stime
         self._start = time.perf_counter_ns()
 
     def stop(self, *, pending: int, children: bool) -> Usage:
         duration = time.perf_counter_ns() - self._start
         own = resource.getrusage(resource.RUSAGE_SELF)
-        cpu = own.ru_utime + own.ru_stime + _children_seconds() - self._cpu
+        waited_for = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Grows only when a handler waits for a child, so the last figure is still true at the start of the next.
+        children_cpu = waited_for.ru_utime + waited_for.ru_stime
+        cpu = own.ru_utime + own.ru_stime - self._cpu + children_cpu - self._children_cpu
+        self._children_cpu = children_cpu
         return Usage(duration, peak_kb(own.ru_maxrss), round(cpu * 1e6), pending, children)
 
 
@@ -51,13 +57,3 @@ def resident_mb() -> float:
     """Resident memory of this process in MB."""
     with open("/proc/self/statm", "rb") as statm:
         return int(statm.read().split()[1]) * resource.getpagesize() / 2**20
-
-
-def _cpu_seconds() -> float:
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    return own.ru_utime + own.ru_stime + _children_seconds()
-
-
-def _children_seconds() -> float:
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return children.ru_utime + children.ru_stime

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..dispatch.invocation import Invocation
+from ..event import new_id
 from ..trigger import State, Trigger, kind_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class BoundMapping:
         return self._running.dispatcher.function(self._name)
 
     async def invoke(self, event: Event) -> Outcome:
-        return await self._running.dispatcher.invoke(self._name, Invocation(event=event, trigger=self._kind))
+        return await self._running.dispatcher.invoke(self._name, Invocation(event=event, request_id=new_id(), trigger=self._kind))
 
     async def enqueue(self, event: Event) -> bool:
         return await self._running.accept(self._name, event, trigger=self._kind)

@@ -68,7 +68,7 @@ class Running:
         self._source = source
         self._readiness = readiness
         self._clock = clock
-        self._pool = pool
+        self.pool = pool
         self._tasks = tasks
         self._pollers: dict[str, anyio.CancelScope] = {}
         self._settled = plugins.observer("fnframe_event_settled")
@@ -77,7 +77,7 @@ class Running:
         self._closed = False
         self.dispatcher = Dispatcher(
             Judge(platform.node()),
-            self._deliver,
+            self.deliver,
             plugins.observer("fnframe_invocation_started"),
             plugins.observer("fnframe_invocation_reported"),
         )
@@ -107,9 +107,8 @@ class Running:
         Give `data` (anything that encodes to JSON), or `payload` (JSON, encoded), or a whole `event`.
         Raises `FunctionNotFound`, and `NotRunning` after the end; cancelling the call ends the invocation.
         """
-        self._check_running()
-        event = event or _direct_event(data, payload)
-        return await self.dispatcher.invoke(function, Invocation(event=event))
+        self.check_running()
+        return await self.dispatcher.invoke(function, direct_invocation(data, event, payload))
 
     async def enqueue(
         self, function: str, data: Any = None, *, event: Event | None = None, payload: bytes | None = None
@@ -124,7 +123,7 @@ class Running:
 
     async def accept(self, function: str, event: Event, *, trigger: str) -> bool:
         """Put an event into the queue of a function's asynchronous invocations; False for a duplicate id."""
-        self._check_running()
+        self.check_running()
         limits = self.manifest.limits
         self.dispatcher.function(function)
         if len(event.data) > limits.asynchronous_payload:
@@ -151,7 +150,7 @@ class Running:
         self._open(bundle)
         try:
             await self._serve_anew(old.manifest)
-            await self._pool.left()
+            await self.pool.left()
         finally:
             await old.close()
         return bundle.manifest
@@ -177,7 +176,7 @@ class Running:
         for scope in self._pollers.values():
             scope.cancel()
         with anyio.CancelScope(shield=True):
-            await self._pool.close()
+            await self.pool.close()
             await self._bundle.close()
 
     async def _serve_kind(self, type_: type[Trigger], *, task_status: anyio.abc.TaskStatus[None]) -> None:
@@ -211,7 +210,7 @@ class Running:
             await self.reload()
         except ConfigurationError as error:
             log.error("app %r cannot be imported any more: %s", self.manifest.app, error)  # noqa: TRY400
-            self._pool.refuse(f"the template died and the app cannot be imported any more: {error}")
+            self.pool.refuse(f"the template died and the app cannot be imported any more: {error}")
 
     def _open(self, bundle: Bundle) -> None:
         for template in bundle.templates:
@@ -220,10 +219,10 @@ class Running:
         inline = Inline(bundle.app, limits.response_payload) if bundle.app is not None else None
 
         def environments(function: Function) -> Environments:
-            return inline if function.isolation == "inline" and inline is not None else self._pool
+            return inline if function.isolation == "inline" and inline is not None else self.pool
 
         self.dispatcher.serve(bundle.manifest, environments)
-        self._pool.open(bundle.lanes, limits.response_payload)
+        self.pool.open(bundle.lanes, limits.response_payload)
 
     def _trigger_type(self, kind: str) -> type[Trigger]:
         type_ = self.plugins.trigger_types.get(kind) or self._embedded_type(kind)
@@ -254,7 +253,7 @@ class Running:
             self._destinations,
             self._clock,
             policy=RetryPolicy(self.settings.retry_base, self.settings.retry_cap),
-            concurrency=max(1, min(reserved or 1_000, 2 * self._pool.max_environments)),
+            concurrency=max(1, min(reserved or 1_000, 2 * self.pool.max_environments)),
             settled=self._settled,
             changed=self._tell_change,
         )
@@ -268,7 +267,7 @@ class Running:
             if any(known.name == function for known in self.manifest.functions):
                 self._poll(function)
 
-    async def _deliver(self, invocation: Invocation, send: Send) -> Ack:
+    async def deliver(self, invocation: Invocation, send: Send) -> Ack:
         """Hand over an event that a handler sent from inside; its id makes a retry repeat rather than multiply."""
         cause = invocation.event
         event = Event(
@@ -293,7 +292,7 @@ class Running:
     def _tell_change(self) -> None:
         self._changed.set()
 
-    def _check_running(self) -> None:
+    def check_running(self) -> None:
         if self._closed:
             raise NotRunning(f"the app {self.manifest.app!r} has ended; use it inside `async with app.run() as running:`")
 
@@ -394,6 +393,15 @@ async def _run_within(scope: anyio.CancelScope, poller: Poller) -> None:
 
 async def _run_all(type_: type[Trigger], mappings: list[BoundMapping], *, task_status: anyio.abc.TaskStatus[Any]) -> None:
     await type_.run_all(mappings, task_status=task_status)
+
+
+def direct_invocation(data: Any, event: Event | None, payload: bytes | None) -> Invocation:
+    """The invocation of a caller who waits: of its event, or of one made for its data."""
+    if event is not None:
+        return Invocation(event=event, request_id=new_id())
+    event = _direct_event(data, payload)
+    # The only attempt at an event of our own making bears its id: one less to make and to follow.
+    return Invocation(event=event, request_id=event.id)
 
 
 def _direct_event(data: Any, payload: bytes | None) -> Event:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from .running import Running, run_app
+from ..environment.process import ProcessEnvironment, is_spent
+from .running import Running, direct_invocation, run_app
 
 if TYPE_CHECKING:
     from ..app import App
+    from ..dispatch.invocation import Invocation
+    from ..environment.call import Call
     from ..event import Event
     from ..function import Manifest
     from ..outcome import Outcome
@@ -33,7 +36,42 @@ class RunningInThread:
         self, function: str, data: Any = None, *, event: Event | None = None, payload: bytes | None = None
     ) -> Outcome:
         """Run a function and wait for its outcome; see `Running.invoke`."""
-        return self._portal.call(lambda: self._running.invoke(function, data, event=event, payload=payload))
+        running = self._running
+        running.check_running()
+        environment = running.pool.borrow(function)
+        if environment is None:
+            return self._portal.call(self._invoke_and_lend, function, data, event, payload)
+        try:
+            invocation = direct_invocation(data, event, payload)
+            return running.dispatcher.invoke_blocking(
+                function, invocation, lambda call: self._exchange(environment, invocation, call)
+            )
+        finally:
+            if running.pool.give_back(environment):
+                self._portal.call(running.pool.retrieve, environment)
+
+    async def _invoke_and_lend(
+        self, function: str, data: Any, event: Event | None, payload: bytes | None
+    ) -> Outcome:
+        """The way through the event loop; afterwards an environment is there for this thread's next invocation."""
+        outcome = await self._running.invoke(function, data, event=event, payload=payload)
+        self._running.pool.lend(function)
+        return outcome
+
+    def _exchange(self, environment: ProcessEnvironment, invocation: Invocation, call: Call) -> None:
+        """Run the invocation in this thread: a hop through the loop's thread would cost more than the rest."""
+        portal, pool = self._portal, self._running.pool
+        if pool.is_asleep:
+            portal.call(pool.wake)
+        answered = environment.exchange_blocking(
+            call,
+            lambda send: portal.call(self._running.deliver, invocation, send),
+            lambda: portal.call(environment.drain_output),
+        )
+        if not answered:
+            portal.call(pool.settle, environment, call)
+        elif is_spent(call.reply):
+            portal.call(environment.kill, "spent")
 
     def enqueue(
         self, function: str, data: Any = None, *, event: Event | None = None, payload: bytes | None = None

@@ -18,7 +18,7 @@ APP = str(Path(__file__).parent.parent / "apps" / "behaviours.py")
 
 
 def pool_of(running):
-    return running._pool
+    return running.pool
 
 
 async def until(condition) -> None:

@@ -1,0 +1,108 @@
+"""The running app for synchronous programs: direct exchanges in callers' threads."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from fnframe import Failure, FunctionNotFound, NotRunning, Success
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "apps"))
+from behaviours import app
+
+
+@pytest.fixture(scope="module")
+def running():
+    with app.run_in_thread() as running:
+        yield running
+
+
+def test_what_happens_in_an_environment_is_the_same(running):
+    for _ in range(3):  # Once through the event loop, then directly.
+        assert running.invoke("echo", {"a": 1}).unwrap() == {"a": 1}
+        outcome = running.invoke("raises", "no luck")
+        assert isinstance(outcome, Failure)
+        assert (outcome.error_type, outcome.message) == ("ValueError", "no luck")
+        assert running.invoke("typed", {"id": "x"}).error_type == "Runtime.UnmarshalError"
+        assert running.invoke("exits", 3).message.endswith("exit status 3")
+        assert running.invoke("touches", 200).error_type == "Runtime.OutOfMemory"
+        assert running.invoke("spin").error_type == "Sandbox.Timedout"
+        assert running.invoke("prints_much", 1_000_000).unwrap() == 1_000_000
+        payload = b'"' + b"x" * 5_000_000 + b'"'
+        assert running.invoke("echo", payload=payload).payload == payload
+
+
+def test_the_second_invocation_is_direct_and_warm(running):
+    first = running.invoke("pid")
+    second = running.invoke("pid")
+    assert second.unwrap() == first.unwrap()
+    assert second.report.init_duration_ms is None
+    assert second.report.queued_ms < second.report.duration_ms + 50
+
+
+def test_a_direct_timeout_and_what_follows(running):
+    assert running.invoke("spin_if", "a").unwrap() == []
+    assert running.invoke("spin_if", "spin").error_type == "Sandbox.Timedout"
+    assert running.invoke("spin_if", "a").unwrap() == []
+    outcome = running.invoke("leaves_child")
+    assert isinstance(outcome, Success)
+    assert isinstance(running.invoke("leaves_child"), Success)
+
+
+def test_a_direct_invocation_can_send(running, tmp_path):
+    path = tmp_path / "log"
+    for _ in range(3):
+        running.invoke("fans_out", str(path))
+    running.drained()
+    assert sorted(path.read_text().split()) == sorted("012" * 3)
+
+
+def test_many_threads_at_once(running):
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(lambda n: running.invoke("echo", n).unwrap(), range(4000)))
+    assert answers == list(range(4000))
+    assert running._running.pool.statistics()["waiting"] == 0
+
+
+def test_threads_and_the_loop_share_environments(running):
+    """A thread gives an environment back just when the loop looks for one."""
+    stop = threading.Event()
+
+    def direct():
+        while not stop.is_set():
+            assert running.invoke("counts").unwrap()
+
+    async def through_the_loop():
+        for _ in range(500):
+            assert (await running._running.invoke("counts")).unwrap()
+
+    threads = [threading.Thread(target=direct) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    running._portal.call(through_the_loop)
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_errors_reach_the_caller(running):
+    with pytest.raises(FunctionNotFound, match="did you mean 'echo'"):
+        running.invoke("ecko")
+    with pytest.raises(FunctionNotFound):
+        running.enqueue("ecko")
+
+
+def test_after_the_end():
+    from echo import app as small
+
+    with small.run_in_thread() as running:
+        pid = running.invoke("pid").unwrap()
+    with pytest.raises(NotRunning, match="has ended"):
+        running.invoke("pid")
+    assert not Path(f"/proc/{pid}").exists() or pid == os.getpid()
