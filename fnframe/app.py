@@ -94,7 +94,9 @@ class App:
             for trigger in triggers:
                 if not isinstance(trigger, Trigger):
                     hint = " (have you forgotten the parentheses?)" if isinstance(trigger, type) else ""
-                    raise ConfigurationError(f"expected a trigger such as Files(...), found {trigger!r}{hint}", where=where)
+                    raise ConfigurationError(
+                        f"expected a trigger such as Files(...), found {trigger!r}{hint}", where=where
+                    )
             self._add(
                 Function(
                     name=name or handler.__name__,
@@ -139,10 +141,15 @@ class App:
             )
         functions = tuple(definition.function for definition in self.definitions.values())
         for function in functions:
-            for option, destination in (("on_success", function.on_success), ("on_failure", function.on_failure)):
+            for option, destination in (
+                ("on_success", function.on_success),
+                ("on_failure", function.on_failure),
+            ):
                 scheme, _, target = (destination or "").partition(":")
                 if scheme == "function" and target not in self.definitions:
-                    problem = f"function {function.name!r}: {option} names the function {target!r}, which does not exist"
+                    problem = (
+                        f"function {function.name!r}: {option} names the function {target!r}, which does not exist"
+                    )
                     raise ConfigurationError(problem, where=function.where)
         return Manifest(app=self.name, directory=str(self.directory), functions=functions, limits=self.limits)
 
@@ -175,7 +182,9 @@ class App:
                 where=function.where,
             )
         if not function.name or any(character in function.name for character in "/: \t\n"):
-            raise ConfigurationError(f"{function.name!r} is no name for a function: no spaces, '/' or ':'", where=function.where)
+            raise ConfigurationError(
+                f"{function.name!r} is no name for a function: no spaces, '/' or ':'", where=function.where
+            )
         try:
             self.signatures[function.name] = schema.signature_of(handler)
         except NameError:

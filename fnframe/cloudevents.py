@@ -56,9 +56,7 @@ def to_binary(event: Event) -> tuple[dict[str, str], bytes]:
 def from_binary(headers: Mapping[str, str], body: bytes) -> Event:
     """The event of headers and a body. Raises `ConfigurationError` that names the attribute that is wrong."""
     lower = {name.lower(): text for name, text in headers.items()}
-    attributes: dict[str, Any] = {
-        name[3:]: unquote(text) for name, text in lower.items() if name.startswith("ce-")
-    }
+    attributes: dict[str, Any] = {name[3:]: unquote(text) for name, text in lower.items() if name.startswith("ce-")}
     attributes["datacontenttype"] = lower.get("content-type", JSON)
     return _event(attributes, body)
 

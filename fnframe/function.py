@@ -86,9 +86,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
             )
         for option, destination in (("on_success", self.on_success), ("on_failure", self.on_failure)):
             if destination is not None and not destination.startswith(DESTINATIONS):
-                self._refuse(
-                    f"{option} must be 'function:NAME' or 'file:PATH' (JSON lines), found {destination!r}"
-                )
+                self._refuse(f"{option} must be 'function:NAME' or 'file:PATH' (JSON lines), found {destination!r}")
         return self
 
     def _check_inline(self) -> None:

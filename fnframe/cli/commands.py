@@ -14,7 +14,7 @@ from .errors import guarded
 
 def execute(arguments: list[str]) -> int:
     """Run one command; its exit status."""
-    logging.basicConfig(format="fnframe: %(message)s")
+    logging.basicConfig(format="%(name)s: %(message)s")
     for stream in (sys.stdout, sys.stderr):
         # What a function prints must not fail for a terminal that cannot show it.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

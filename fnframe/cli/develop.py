@@ -64,9 +64,7 @@ async def develop(target: str, settings: dict[str, Any], stop: Stop) -> int:
     return stop.status
 
 
-async def _try_again(
-    target: str, settings: dict[str, Any], screen: Screen, stop: Stop, changes: Changes
-) -> None:
+async def _try_again(target: str, settings: dict[str, Any], screen: Screen, stop: Stop, changes: Changes) -> None:
     try:
         await _session(target, settings, screen, stop, changes)
     except Exception as error:
@@ -79,9 +77,7 @@ async def _try_again(
                 return
 
 
-async def _session(
-    target: str, settings: dict[str, Any], screen: Screen, stop: Stop, changes: Changes
-) -> None:
+async def _session(target: str, settings: dict[str, Any], screen: Screen, stop: Stop, changes: Changes) -> None:
     """Serve until a signal, or until a file changes that is read at start only."""
     async with run_target(target, settings=settings, plugins=(screen,), debug=True) as running:
         stop.in_order()

@@ -26,25 +26,24 @@ def guarded(command: Callable[[], int]) -> int:
     try:
         status = command()
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone; the interpreter must not complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
     except BaseException as error:
         text = message_of(error)
-        if text is None:
-            raise
-        print(text, file=sys.stderr)
-        return USAGE
+        if text is not None:
+            print(text, file=sys.stderr)
+            return USAGE
+        if isinstance(_cause(error), KeyboardInterrupt):
+            return INTERRUPTED
+        if isinstance(_cause(error), BrokenPipeError):
+            # Whoever read our output has gone; the interpreter must not complain when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return BROKEN_PIPE
+        raise
     return status
 
 
 def message_of(error: BaseException) -> str | None:
     """What to tell a person of an error that is theirs to mend; None for what is a bug of fnframe's."""
-    while isinstance(error, BaseExceptionGroup):
-        error = next((e for e in error.exceptions if isinstance(e, FnframeError)), error.exceptions[0])
+    error = _cause(error)
     if isinstance(error, ConfigurationError):
         return _with_source(error)
     if isinstance(error, (FnframeError, UsageError)):
@@ -54,6 +53,13 @@ def message_of(error: BaseException) -> str | None:
         command = " ".join(error.command_chain or ())
         return f"{label()} {error} (`fnframe {command}{' ' if command else ''}--help` tells more)"
     return None
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Task groups raise groups: what a person can mend comes first in them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = next((e for e in error.exceptions if isinstance(e, FnframeError)), error.exceptions[0])
+    return error
 
 
 def label() -> str:

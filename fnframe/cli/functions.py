@@ -1,13 +1,16 @@
 """`fnframe functions`: what an app declares."""
 
 from functools import partial
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from .errors import shown
 from .options import Target
 from .signals import Stop, run_async
+
+if TYPE_CHECKING:
+    from ..function import Manifest
 
 
 def functions(
@@ -29,7 +32,7 @@ async def _functions(target: str, form: str, _: Stop) -> int:
     async with run_target(target, serve="none") as running:
         manifest = running.manifest
     if form == "json":
-        print(msgspec.json.format(msgspec.json.encode(manifest), indent=2).decode())
+        print(msgspec.json.format(_json(manifest), indent=2).decode())
         return 0
     console = terminal()
     console.print(
@@ -43,3 +46,17 @@ async def _functions(target: str, form: str, _: Stop) -> int:
         for trigger in triggers:
             console.print(f"    {trigger}", style="dim", soft_wrap=True)
     return 0
+
+
+def _json(manifest: "Manifest") -> bytes:
+    import msgspec
+
+    functions = [
+        {
+            **msgspec.structs.asdict(function),
+            # Already JSON: as the object that it is, not as text in text.
+            "triggers": [{"kind": spec.kind, "fields": msgspec.Raw(bytes(spec.fields))} for spec in function.triggers],
+        }
+        for function in manifest.functions
+    ]
+    return msgspec.json.encode({**msgspec.structs.asdict(manifest), "functions": functions})

@@ -79,11 +79,14 @@ def invocation_line(report: Report, outcome: Outcome, subject: str, clock: str =
         f"{memory(report.max_memory_used_mb, report.memory_size_mb):>11}",
         f"{'warm' if init is None else f'cold {duration(init)}':<12}",
     ]
-    line = Text(f"{clock} " if clock else "", style="dim")
+    line = Text()
+    if clock:
+        line.append(f"{clock} ", style="dim")
     line.append(figures[0], style="green" if word == "ok" else "bold red")
-    line.append("  ".join(["", *figures[1:]]), style="default")
+    line.append("  ".join(["", *figures[1:]]))
     line.append(f"  {report.function}", style="bold")
-    line.append(f"  {subject}", style="default")
+    if subject:
+        line.append(f"  {subject}")
     return line
 
 

@@ -100,9 +100,7 @@ class Progress:
             self._console.print("nothing new: every event that there is was handled before")
             return
         failed = f", {len(self._given_up):,} failed" if self._given_up else ""
-        self._console.print(
-            f"\n{counted(events, 'event')}: {self._succeeded:,} succeeded{failed}", style="bold"
-        )
+        self._console.print(f"\n{counted(events, 'event')}: {self._succeeded:,} succeeded{failed}", style="bold")
         for event in self._given_up[:LONGEST_LIST]:
             self._print_given_up(event)
         if len(self._given_up) > LONGEST_LIST:
@@ -114,11 +112,10 @@ class Progress:
     def _print_given_up(self, event: GivenUp) -> None:
         from rich.padding import Padding
 
-        kept = (
-            f"kept in {event.destination}" if event.destination else "lost: it has no on_failure destination"
-        )
+        kept = f"kept in {event.destination}" if event.destination else "lost: it has no on_failure destination"
         tries = counted(event.attempts, "attempt")
-        self._console.print(f"  {event.subject} ({event.function}, {tries}), {kept}", style="red")
+        line = f"{event.subject} ({event.function}, {tries}), {kept}"
+        self._console.print(Padding(line, (0, 0, 0, 2), style="red", expand=False))
         self._console.print(Padding(event.problem, (0, 0, 0, 4), expand=False))
 
     def _usage_table(self) -> list[str]:
@@ -141,9 +138,7 @@ class Progress:
 
 def problem_of(failure: Failure) -> str:
     """Error type and message in one line, without the request's id."""
-    message = " ".join(
-        failure.message.removeprefix(f"RequestId: {failure.report.request_id} Error: ").split()
-    )
+    message = " ".join(failure.message.removeprefix(f"RequestId: {failure.report.request_id} Error: ").split())
     return f"{failure.error_type}: {message}"
 
 

@@ -42,9 +42,7 @@ class Screen:
             rows += [["", "", "", text] for text in said[1:]]
         for line in aligned(rows, right=(1, 2)):
             self._console.print(line, soft_wrap=True)
-        self._console.print(
-            f"watching {shown(str(self.directory))}; Ctrl-C ends", style="dim", soft_wrap=True
-        )
+        self._console.print(f"watching {shown(str(self.directory))}; Ctrl-C ends", style="dim", soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print something that happened to the app itself."""

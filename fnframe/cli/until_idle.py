@@ -23,9 +23,7 @@ async def run_until_idle(target: str, settings: dict[str, object], stop: Stop) -
     console = terminal()
     progress = Progress(console)
     state = directory_of(target) / ".fnframe" / "state"
-    async with run_target(
-        target, settings=settings, serve="backlog", plugins=(progress,), state_file=state
-    ) as running:
+    async with run_target(target, settings=settings, serve="backlog", plugins=(progress,), state_file=state) as running:
         await _first(running, stop)
         waiting = not_served(running)
         if stop.signal is not None:

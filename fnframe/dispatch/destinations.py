@@ -29,7 +29,13 @@ class Destinations:
         self._enqueue = enqueue
 
     async def put(
-        self, destination: str, function: Function, event: Event, outcome: Outcome, condition: str, attempts: int
+        self,
+        destination: str,
+        function: Function,
+        event: Event,
+        outcome: Outcome,
+        condition: str,
+        attempts: int,
     ) -> None:
         """Put the record there. Raises `OSError` or `FnframeError` when it could not be put."""
         record = encode_json(_record(function, event, outcome, condition, attempts))

@@ -121,7 +121,8 @@ class Dispatcher:
                 attempt=invocation.attempt,
             )
         return Call(
-            function.name, Invoke(invocation.request_id, function.timeout, invocation.attempt, invocation.event)
+            function.name,
+            Invoke(invocation.request_id, function.timeout, invocation.attempt, invocation.event),
         )
 
     def _report(self, outcome: Outcome) -> Outcome:

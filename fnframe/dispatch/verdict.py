@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 from ..environment.call import Call, Ended, Rejected
 from ..environment.wire import Exited, Raised, Result
 from ..function import Function
-from ..outcome import EXITED, OUT_OF_MEMORY, SUCCESS, THROTTLED, TIMED_OUT, Failure, MemoryMethod, Outcome, Report, Success
+from ..outcome import (
+    EXITED,
+    OUT_OF_MEMORY,
+    SUCCESS,
+    THROTTLED,
+    TIMED_OUT,
+    Failure,
+    MemoryMethod,
+    Outcome,
+    Report,
+    Success,
+)
 
 if TYPE_CHECKING:
     from .invocation import Invocation
@@ -37,8 +48,9 @@ class Judge:
             return Success(reply.payload, report, reply.content_type)
         if type(reply) is Raised:
             report = self._report(function, invocation, reply.error_type, call, method)
-            kind = "rejected" if reply.rejected else "failed"
-            return Failure(kind, reply.error_type, reply.message, report, reply.stack_trace)
+            return Failure(
+                "rejected" if reply.rejected else "failed", reply.error_type, reply.message, report, reply.stack_trace
+            )
         if type(reply) is Ended:
             error_type, problem = _ending(reply, function)
             report = self._report(function, invocation, error_type, call, method)
@@ -150,5 +162,3 @@ def _exit_text(exit_: Exited | None) -> str:
 
 def _trace_id(traceparent: str | None) -> str | None:
     return traceparent.split("-")[1] if traceparent and traceparent.count("-") >= 3 else None
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
@@ -64,7 +65,7 @@ class Queue(Protocol):
         Raises `QueueFull`.
         """
 
-    async def receive(self, most: int, seconds: float) -> list[Lease]:
+    async def receive(self, most: int, seconds: float) -> Sequence[Lease]:
         """Wait for messages and lease up to `most` of them for `seconds`."""
 
     async def statistics(self) -> QueueStatistics:

@@ -48,7 +48,6 @@ class Lane:
         self.live = 0
         self.longest = 1.0
 
-
     def borrow(self) -> ProcessEnvironment | None:
         while True:
             try:
@@ -91,13 +90,13 @@ class Pool(Owner):
         max_environments: int,
         max_waiting: int,
         idle_timeout: float,
-        output: Callable[[Call | None, str, bytes], None] | None = None,
     ) -> None:
         self._root = root
         self.max_environments = max_environments
         self._max_waiting = max_waiting
         self._idle_timeout = idle_timeout
-        self._hear = output
+        self.hear: Callable[[Call | None, str, bytes], None] | None = None
+        """Hears output: the invocation it belongs to, the function's name, and the bytes."""
         self.memory_method: MemoryMethod = "unavailable"
         self._lanes: dict[str, Lane] = {}
         self._live: set[ProcessEnvironment] = set()
@@ -123,13 +122,16 @@ class Pool(Owner):
             )
         old, self._lanes = self._lanes, lanes
         self._response_payload = response_payload
-        self.memory_method = next((lane.templates.template.memory_method for lane in lanes.values()), "unavailable")
+        for lane in lanes.values():
+            self.memory_method = lane.templates.template.memory_method
         for name, lane in old.items():
             for environment in [*lane.idle, *lane.direct]:
                 environment.kill("idle")
             for call in lane.waiting:
                 self._waiting -= 1
-                self.place(call) if name in lanes else self._reject(call, f"the function {name!r} is gone after a reload")
+                self.place(call) if name in lanes else self._reject(
+                    call, f"the function {name!r} is gone after a reload"
+                )
             lane.waiting.clear()
         for lane in lanes.values():
             self._provision(lane)
@@ -226,10 +228,10 @@ class Pool(Owner):
             environment = lane.idle.pop()
             if environment.reason is None:
                 return environment
-        environment = lane.borrow()
-        if environment is not None:
-            environment.take_back()
-        return environment
+        lent = lane.borrow()
+        if lent is not None:
+            lent.take_back()
+        return lent
 
     def lend(self, function: str) -> None:
         """Lend an idle environment of this function to callers' threads, if there is one."""
@@ -417,8 +419,8 @@ class Pool(Owner):
         self._lost.set()
 
     def output(self, environment: ProcessEnvironment, call: Call | None, data: bytes) -> None:
-        if self._hear is not None:
-            self._hear(call, environment.function, data)
+        if self.hear is not None:
+            self.hear(call, environment.function, data)
 
     def _serve_starving(self) -> None:
         """Start environments for functions whose invocations wait, as far as there is room."""

@@ -41,9 +41,7 @@ Reason = Literal["timeout", "init", "memory", "exit", "spent", "idle", "cancelle
 class ProcessEnvironment:
     """One worker process, as the host sees it."""
 
-    def __init__(
-        self, connection: socket.socket, output: int, readiness: Readiness, template: Template
-    ) -> None:
+    def __init__(self, connection: socket.socket, output: int, readiness: Readiness, template: Template) -> None:
         self.id = new_id()
         self.pid: int | None = None
         self.function = ""
@@ -386,7 +384,7 @@ def _kill_group(pid: int) -> None:
     for kill in (os.killpg, os.kill):  # The group exists only once the child has made it.
         try:
             return kill(pid, signal.SIGKILL)
-        except ProcessLookupError:  # noqa: PERF203
+        except ProcessLookupError:
             continue
     return None
 

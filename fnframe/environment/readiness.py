@@ -50,4 +50,9 @@ def park() -> tuple[Awaitable[object], Callable[[], object]]:
         event = anyio.Event()
         return event.wait(), event.set
     future = loop.create_future()
-    return future, lambda: future.done() or future.set_result(None)
+
+    def end() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    return future, end

@@ -31,7 +31,7 @@ def directory_of(target: str) -> Path:
     if spec is None or not (spec.origin or spec.submodule_search_locations):
         raise ConfigurationError(f"no file, folder or module {target!r} from {Path.cwd()}; {FORMS}")
     if "." in module or spec.submodule_search_locations:
-        folder = Path(next(iter(spec.submodule_search_locations or [Path.cwd()])))
+        folder = Path(next(iter(spec.submodule_search_locations or [str(Path.cwd())])))
         return folder.joinpath(*module.split(".")[1:-1]).absolute()
     return Path(str(spec.origin)).absolute().parent
 
@@ -107,7 +107,9 @@ def _attribute(module: Any, attribute: str, target: str) -> App:
         value = value()
     if not isinstance(value, App):
         apps = ", ".join(key for key, item in vars(module).items() if isinstance(item, App)) or "none"
-        raise ConfigurationError(f"expected {target} to be an App or a function that returns one, found {value!r}; apps here: {apps}")
+        raise ConfigurationError(
+            f"expected {target} to be an App or a function that returns one, found {value!r}; apps here: {apps}"
+        )
     return value
 
 

@@ -158,8 +158,16 @@ async def start_template(
     ours, theirs = socket.socketpair()
     # A fresh interpreter, never a fork of the host: hosts have threads. A session of its own keeps a terminal's
     # Ctrl-C away from it; the host ends it by closing the control socket.
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "fnframe.environment.template_process", str(theirs.fileno()), target, *([app] if app else [])],
+    process = subprocess.Popen(  # noqa: ASYNC220  its end is seen at its control socket
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "fnframe.environment.template_process",
+            str(theirs.fileno()),
+            target,
+            *([app] if app else []),
+        ],
         pass_fds=[theirs.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=sys.__stderr__ if sys.__stderr__ is not None else subprocess.DEVNULL,
@@ -173,5 +181,3 @@ async def start_template(
     except BaseException:
         await template.close()
         raise
-
-

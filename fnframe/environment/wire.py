@@ -16,7 +16,7 @@ from ..function import Manifest
 VERSION = 1
 
 
-class Frame(msgspec.Struct, frozen=True, array_like=True):
+class Frame(msgspec.Struct, array_like=True):
     pass
 
 

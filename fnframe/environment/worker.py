@@ -49,7 +49,7 @@ def main(app: App, connection: socket.socket, output: int, template: int) -> NoR
     except SystemExit as error:
         _leave(error.code)
     except BaseException:
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
         _leave(1)
     os._exit(0)
 
@@ -118,7 +118,9 @@ class Worker:
         self._arguments, self._decode = self._app.signatures[bind.function]
         self._loop: Any = None
         if definition.function.is_async:
-            from .worker_async import Loop  # Imports asyncio; the template has done so already for such an app.
+            from .worker_async import (
+                Loop,
+            )  # Imports asyncio; the template has done so already for such an app.
 
             self._loop = Loop()
         for starter in self._app.starters:
@@ -217,7 +219,7 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError, AttributeError):  # noqa: PERF203  closed or replaced by the handler
+        except (OSError, ValueError, AttributeError):  # closed or replaced by the handler
             continue
 
 

@@ -57,7 +57,10 @@ class Loop:
 
     def _cancel(self, tasks: set[asyncio.Task[Any]]) -> None:
         names = ", ".join(sorted(task.get_coro().__qualname__ for task in tasks))  # type: ignore[union-attr]
-        print(f"fnframe: the handler returned and left {len(tasks)} task(s) running, now cancelled: {names}", file=sys.stderr)
+        print(
+            f"fnframe: the handler returned and left {len(tasks)} task(s) running, now cancelled: {names}",
+            file=sys.stderr,
+        )
         for task in tasks:
             task.cancel()
         self._loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))

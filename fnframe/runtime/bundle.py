@@ -53,7 +53,7 @@ async def start_bundle(source: Source, readiness: Readiness, app: App | None = N
         _check(bundle.manifest, app)
         if app is None and any(function.isolation == "inline" for function in bundle.manifest.functions):
             bundle.app = load_app(source.target, source.name)
-        by_variables = {(): Templates(template)}
+        by_variables: dict[tuple[tuple[str, str], ...], Templates] = {(): Templates(template)}
         for function in bundle.manifest.functions:
             key = tuple(sorted(function.variables.items()))
             if key not in by_variables:

@@ -164,9 +164,7 @@ def _expected(problem: str, type_: Any) -> str:
     return expected[0].lower() + expected[1:] + (f" at {place}" if place else "")
 
 
-def _of_kind(
-    kind: str, type_: type[Trigger], values: Mapping[str, Any], given: Mapping[str, Given]
-) -> msgspec.Struct:
+def _of_kind(kind: str, type_: type[Trigger], values: Mapping[str, Any], given: Mapping[str, Given]) -> msgspec.Struct:
     fields = {f"{kind}.{field.encode_name}": field.name for field in msgspec.structs.fields(type_.Settings)}
     mine = [key for key in fields if key in values]
     try:

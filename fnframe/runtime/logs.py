@@ -51,9 +51,9 @@ class OutputLines:
 class LogLines:
     """A plugin object that writes the log of each invocation to a stream: what it printed, and what it used.
 
-    The text form is Lambda's to the character. In the JSON form every record names its function besides,
-    since the functions of an app share one log here. A stream that cannot be written to is reported once and
-    changes nothing.
+    The text form is Lambda's. In the JSON form every record names its function besides, since the functions
+    of an app share one log here, and what a function prints becomes a record that names its request. A stream
+    that cannot be written to is reported once and changes nothing.
     """
 
     def __init__(self, stream: TextIO, form: LogFormat) -> None:

@@ -42,7 +42,9 @@ class BoundMapping:
         return self._running.dispatcher.function(self._name)
 
     async def invoke(self, event: Event) -> Outcome:
-        return await self._running.dispatcher.invoke(self._name, Invocation(event=event, request_id=new_id(), trigger=self._kind))
+        return await self._running.dispatcher.invoke(
+            self._name, Invocation(event=event, request_id=new_id(), trigger=self._kind)
+        )
 
     async def enqueue(self, event: Event) -> bool:
         return await self._running.accept(self._name, event, trigger=self._kind)

@@ -53,9 +53,7 @@ def _check(manager: pluggy.PluginManager, function: Any, hook: str, options: Any
     if inspect.iscoroutinefunction(function):
         raise ConfigurationError(f"{hook} is async: a hook is called and returns at once", where=where)
     if options.get("wrapper") or options.get("hookwrapper"):
-        raise ConfigurationError(
-            f"{hook} is a wrapper: hooks register or observe, nothing wraps", where=where
-        )
+        raise ConfigurationError(f"{hook} is a wrapper: hooks register or observe, nothing wraps", where=where)
 
 
 def _refuse_unmarked(plugin: object, name: str) -> None:

@@ -22,7 +22,6 @@ from ..dispatch.invocation import Invocation
 from ..dispatch.poller import Envelope, Poller, RetryPolicy, encode_envelope
 from ..dispatch.verdict import Judge
 from ..engine.memory import MemoryEngine
-from ..environment.call import Call
 from ..environment.inline import Inline
 from ..environment.pool import Pool
 from ..environment.process import raise_descriptor_limit
@@ -30,7 +29,7 @@ from ..environment.readiness import Readiness
 from ..environment.target import directory_of
 from ..environment.wire import Ack, Send
 from ..errors import ConfigurationError, FnframeError, NotRunning, PayloadTooLarge, RecursionStopped
-from ..event import JSON, Event, encode_json, new_id, now
+from ..event import Event, encode_json, new_id, now
 from ..function import Function
 from ..trigger import Trigger, kind_of
 from .bundle import Bundle, Source, source_of, start_bundle
@@ -81,6 +80,13 @@ class Running:
             plugins.observer("fnframe_invocation_started"),
             plugins.observer("fnframe_invocation_reported"),
         )
+        hear = plugins.observer("fnframe_invocation_output")
+        if hear is not None:
+            pool.hear = lambda call, name, data: hear(
+                request_id=call.request_id if call is not None else "",
+                function=self.dispatcher.function(name),
+                data=data,
+            )
         self._destinations = Destinations(Path(bundle.manifest.directory), self._to_destination)
         self._open(bundle)
 
@@ -144,7 +150,7 @@ class Running:
             await changed.wait()
 
     async def reload(self) -> Manifest:
-        """Serve the code as it is now; what runs ends in the old. Raises, and goes on with the old, when it is broken."""
+        """Serve the code as it is now; what runs ends in the old. When it is broken, raises and goes on with the old."""
         bundle = await start_bundle(self._source, self._readiness)
         old, self._bundle = self._bundle, bundle
         self._open(bundle)
@@ -185,14 +191,19 @@ class Running:
             self._serving[kind_of(type_)] = scope
             async with anyio.create_task_group() as tasks:
                 texts = await tasks.start(_run_all, type_, mappings)
-                self.started += [(mapping.function.name, str(text)) for mapping, text in zip(mappings, texts, strict=True)]
+                self.started += [
+                    (mapping.function.name, str(text)) for mapping, text in zip(mappings, texts, strict=True)
+                ]
                 task_status.started()
 
     async def _serve_anew(self, old: Manifest) -> None:
         """Restart the triggers of the kinds whose mappings a reload changed."""
         before, after = _specs_by_kind(old), _specs_by_kind(self.manifest)
         for kind in {*before, *after}:
-            if before.get(kind) == after.get(kind) or kind not in {*self._serving, *(after.keys() - before.keys())}:
+            if before.get(kind) == after.get(kind) or kind not in {
+                *self._serving,
+                *(after.keys() - before.keys()),
+            }:
                 continue
             if kind in self._serving:
                 self._serving.pop(kind).cancel()
@@ -294,7 +305,9 @@ class Running:
 
     def check_running(self) -> None:
         if self._closed:
-            raise NotRunning(f"the app {self.manifest.app!r} has ended; use it inside `async with app.run() as running:`")
+            raise NotRunning(
+                f"the app {self.manifest.app!r} has ended; use it inside `async with app.run() as running:`"
+            )
 
 
 @asynccontextmanager
@@ -306,15 +319,23 @@ async def run_target(
     plugins: Sequence[object] = (),
     debug: bool = False,
     state_file: Path | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Running]:
     """Run an app that this process does not import. Raises `ImportFailed` or `ConfigurationError` at start.
 
     `settings` win over fnframe.toml and the environment; `plugins` are registered for this run; `state_file` keeps
-    queues and state of the memory engine from one clean run to the next.
+    queues and state of the memory engine from one clean run to the next; `clock` is the time of retries and leases.
     """
     source = Source(target)
     async with _run(
-        source, directory_of(target), settings=settings, serve=serve, plugins=plugins, debug=debug, state_file=state_file
+        source,
+        directory_of(target),
+        settings=settings,
+        serve=serve,
+        plugins=plugins,
+        debug=debug,
+        state_file=state_file,
+        clock=clock,
     ) as running:
         yield running
 
@@ -346,6 +367,7 @@ async def _run(
     plugins: Sequence[object] = (),
     debug: bool = False,
     state_file: Path | None = None,
+    clock: Clock | None = None,
     app: App | None = None,
     without: set[str] | None = None,
 ) -> AsyncIterator[Running]:
@@ -355,11 +377,13 @@ async def _run(
     if app is not None:
         types.update({kind_of(t): type(t) for d in app.definitions.values() for t in d.triggers})
     chosen = load_settings(directory, types, settings, os.environ)
-    clock = SystemClock()
+    clock = clock or SystemClock()
     root = Path(tempfile.mkdtemp(prefix="fnframe-"))
     try:
         async with AsyncExitStack() as stack:
-            engine = await stack.enter_async_context(MemoryEngine(bound=chosen.queue_bound, clock=clock, state_file=state_file))
+            engine = await stack.enter_async_context(
+                MemoryEngine(bound=chosen.queue_bound, clock=clock, state_file=state_file)
+            )
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             readiness = Readiness(tasks)
@@ -369,10 +393,18 @@ async def _run(
                 max_environments=chosen.max_environments or 4 * (os.cpu_count() or 1),
                 max_waiting=chosen.max_waiting,
                 idle_timeout=chosen.idle_timeout,
-                output=_output(loaded, lambda name: running.dispatcher.function(name)),
             )
             running = Running(
-                bundle, loaded, chosen, engine, pool, tasks, source=source, readiness=readiness, clock=clock, debug=debug
+                bundle,
+                loaded,
+                chosen,
+                engine,
+                pool,
+                tasks,
+                source=source,
+                readiness=readiness,
+                clock=clock,
+                debug=debug,
             )
             stack.push_async_callback(running.end)
             tasks.start_soon(pool.run)
@@ -391,7 +423,9 @@ async def _run_within(scope: anyio.CancelScope, poller: Poller) -> None:
         await poller.run()
 
 
-async def _run_all(type_: type[Trigger], mappings: list[BoundMapping], *, task_status: anyio.abc.TaskStatus[Any]) -> None:
+async def _run_all(
+    type_: type[Trigger], mappings: list[BoundMapping], *, task_status: anyio.abc.TaskStatus[Any]
+) -> None:
     await type_.run_all(mappings, task_status=task_status)
 
 
@@ -424,17 +458,6 @@ def _specs_by_kind(manifest: Manifest) -> dict[str, list[tuple[str, bytes]]]:
         for spec in function.triggers:
             specs.setdefault(spec.kind, []).append((function.name, bytes(spec.fields)))
     return specs
-
-
-def _output(plugins: Plugins, function: Any) -> Any:
-    hear = plugins.observer("fnframe_invocation_output")
-    if hear is None:
-        return None
-
-    def output(call: Call | None, name: str, data: bytes) -> None:
-        hear(request_id=call.request_id if call is not None else "", function=function(name), data=data)
-
-    return output
 
 
 def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -40,7 +40,8 @@ class RunningInThread:
         running.check_running()
         environment = running.pool.borrow(function)
         if environment is None:
-            return self._portal.call(self._invoke_and_lend, function, data, event, payload)
+            outcome: Outcome = self._portal.call(self._invoke_and_lend, function, data, event, payload)
+            return outcome
         try:
             invocation = direct_invocation(data, event, payload)
             return running.dispatcher.invoke_blocking(
@@ -50,9 +51,7 @@ class RunningInThread:
             if running.pool.give_back(environment):
                 self._portal.call(running.pool.retrieve, environment)
 
-    async def _invoke_and_lend(
-        self, function: str, data: Any, event: Event | None, payload: bytes | None
-    ) -> Outcome:
+    async def _invoke_and_lend(self, function: str, data: Any, event: Event | None, payload: bytes | None) -> Outcome:
         """The way through the event loop; afterwards an environment is there for this thread's next invocation."""
         outcome = await self._running.invoke(function, data, event=event, payload=payload)
         self._running.pool.lend(function)

@@ -127,7 +127,13 @@ async def test_output_stays_with_its_invocation_when_sending_ahead():
                 tasks.start_soon(client, start)
         assert {key: heard.get(key) for key in expected} == expected
         outcome = await running.invoke("prints", "me")
-        assert sorted(heard[outcome.report.request_id].split(b"\n")) == [b"", b"child", b"err me", b"out me", b"raw"]
+        assert sorted(heard[outcome.report.request_id].split(b"\n")) == [
+            b"",
+            b"child",
+            b"err me",
+            b"out me",
+            b"raw",
+        ]
         outcome = await running.invoke("prints_much", 10_000_000)
         assert len(heard[outcome.report.request_id]) == 10_000_001
 

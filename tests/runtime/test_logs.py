@@ -12,33 +12,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fnframe import Event, Failure, Function, Report, Success
+from fnframe import Failure, Function, Report, Success
 from fnframe.runtime.logs import LONGEST_LINE, LogLines, OutputLines, billed_ms
 
 FUNCTION = Function(name="f", where="app.py:1")
-EVENT = Event(id="e", source="s", type="t", time=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+REPORT = Report(
+    request_id="id-1",
+    function="f",
+    trigger="direct",
+    invocation_type="synchronous",
+    attempt=1,
+    outcome="success",
+    started_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC),
+    queued_ms=0.0,
+    init_duration_ms=None,
+    duration_ms=3.014,
+    memory_size_mb=128,
+    max_memory_used_mb=35.2,
+    memory_method="peak-rss-reset",
+    cpu_ms=1.0,
+    environment_id="x",
+    event_id="e",
+)
 
 
 def report(**changes):
-    fields = dict(
-        request_id="id-1",
-        function="f",
-        trigger="direct",
-        invocation_type="synchronous",
-        attempt=1,
-        outcome="success",
-        started_at=EVENT.time,
-        queued_ms=0.0,
-        init_duration_ms=None,
-        duration_ms=3.014,
-        memory_size_mb=128,
-        max_memory_used_mb=35.2,
-        memory_method="peak-rss-reset",
-        cpu_ms=1.0,
-        environment_id="x",
-        event_id="e",
-    )
-    return Report(**{**fields, **changes})
+    return msgspec.structs.replace(REPORT, **changes)
 
 
 def log(form, outcome, output=(), *, started=True):
@@ -81,22 +80,15 @@ def test_memory_that_was_not_measured_says_so():
 
 
 def test_an_exception_in_text_has_its_stack_and_no_status():
-    failure = Failure(
-        "failed", "ValueError", "boom", report(outcome="ValueError"), ['  File "a.py", line 1, in f\n']
-    )
+    failure = Failure("failed", "ValueError", "boom", report(outcome="ValueError"), ['  File "a.py", line 1, in f\n'])
     text = log("text", failure)
-    assert (
-        '[ERROR] ValueError: boom\nTraceback (most recent call last):\n  File "a.py", line 1, in f\nEND'
-        in text
-    )
+    assert '[ERROR] ValueError: boom\nTraceback (most recent call last):\n  File "a.py", line 1, in f\nEND' in text
     assert "Status" not in text
 
 
 def test_a_timeout_in_text():
     message = "RequestId: id-1 Error: Task timed out after 3.00 seconds"
-    failure = Failure(
-        "ended", "Sandbox.Timedout", message, report(outcome="Sandbox.Timedout", duration_ms=3000.0)
-    )
+    failure = Failure("ended", "Sandbox.Timedout", message, report(outcome="Sandbox.Timedout", duration_ms=3000.0))
     lines = log("text", failure).split("\n")
     assert lines[1].endswith("Z id-1 Task timed out after 3.00 seconds")
     assert lines[2] == ""
@@ -230,9 +222,7 @@ def test_a_log_that_cannot_be_written_is_told_once_and_changes_nothing(caplog):
             stream.flush()
         os.dup2(os.open(os.devnull, os.O_WRONLY), full)
     lines.fnframe_invocation_started(request_id="b", function=FUNCTION)
-    assert [record.message for record in caplog.records] == [
-        "log lines are lost: [Errno 28] No space left on device"
-    ]
+    assert [record.message for record in caplog.records] == ["log lines are lost: [Errno 28] No space left on device"]
 
 
 def test_each_json_record_is_one_line_whatever_was_printed():

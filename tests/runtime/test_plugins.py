@@ -1,4 +1,4 @@
-"""Plugins: found where they are installed, beside the app or given; checked; called; never silent, never fatal."""
+"""Plugins: found where they are installed, beside the app or given; checked, called, never silent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _numbers = itertools.count()
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """A distribution as an installer leaves it: a module and its dist-info, in a folder on the import path."""
+    """A distribution as an installer leaves it: a module and its dist-info on the import path."""
     site = tmp_path / "site"
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
@@ -125,9 +125,7 @@ def test_one_module_under_two_entry_points_is_loaded_once(install):
 
 
 def test_a_class_is_no_plugin(install):
-    module = install(
-        "import fnframe\nclass P:\n  @fnframe.hookimpl\n  def fnframe_register_triggers(self): ...\n"
-    )
+    module = install("import fnframe\nclass P:\n  @fnframe.hookimpl\n  def fnframe_register_triggers(self): ...\n")
     install("", name="by-class", value=f"{module}:P")
     assert "found the class P" in found(load_plugins(), "by-class").problem
 
@@ -136,8 +134,10 @@ def test_two_triggers_of_one_kind_are_refused_and_both_plugins_named(install):
     install(GOOD, name="first")
     install(GOOD, name="second")
     plugins = load_plugins()
-    with pytest.raises(ConfigurationError, match=r"'bell': first \(plugin_module_\d+ 1.2\) and second \("):
+    with pytest.raises(ConfigurationError, match="of the kind 'bell'") as caught:
         plugins.trigger_types  # noqa: B018
+    assert "first (plugin_module_" in str(caught.value)
+    assert "second (plugin_module_" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""What the system's limits look like to a user."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fnframe_files.notifier import Notifier
+
+from fnframe import ConfigurationError
+
+LIMITS = Path("/proc/sys/fs/inotify")
+
+pytestmark = pytest.mark.skipif(not LIMITS.exists(), reason="inotify is Linux's")
+
+# In a user's namespace of its own, a process can lower the limits for itself without hindering anybody.
+SERVE = """
+import anyio, sys
+from pathlib import Path
+from fnframe import ConfigurationError, Function
+from fnframe_files import Files
+
+Path("/proc/sys/user", sys.argv[1]).write_text("3")
+
+class State:
+    async def items(self):
+        return []
+
+class Mapping:
+    trigger, directory, state = Files("uploads"), Path(sys.argv[2]), State()
+
+async def serve():
+    mappings = [Mapping()]
+    async with anyio.create_task_group() as tasks:
+        for _ in range(4):
+            await tasks.start(run_all, mappings)
+
+async def run_all(mappings, *, task_status):
+    await Files.run_all(mappings, task_status=task_status)
+
+try:
+    anyio.run(serve)
+except* ConfigurationError as group:
+    print(group.exceptions[0])
+"""
+
+
+@pytest.mark.parametrize(
+    ("limited", "setting"),
+    [("max_inotify_instances", "max_user_instances"), ("max_inotify_watches", "max_user_watches")],
+)
+def test_a_limit_that_is_reached_is_named(uploads: Path, limited: str, setting: str) -> None:
+    if subprocess.run(["unshare", "-Ur", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs user namespaces, to lower a limit for itself only")
+    for name in "abcd":
+        (uploads / name).mkdir()
+    command = ["unshare", "-Ur", sys.executable, "-c", SERVE, limited, str(uploads.parent)]
+    text = subprocess.check_output(command, text=True)
+    assert f"fs.inotify.{setting} is {int((LIMITS / setting).read_text()):,} for all programs of this user" in text
+    assert "Files(..., poll=5)" in text
+
+
+def test_no_more_open_files() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        with pytest.raises(ConfigurationError, match="Too many open files: see `ulimit -n`"):
+            Notifier()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

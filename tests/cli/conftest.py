@@ -1,0 +1,193 @@
+"""Real command lines: each test starts the program as a user does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith("FNFRAME_")}
+ENVIRONMENT |= {"COLUMNS": "80", "PYTHONUNBUFFERED": "1"}
+COMMAND = [sys.executable, "-m", "fnframe.cli"]
+
+APP = """
+import sys, time
+from fnframe import App
+from parts import Folder, Knock
+
+app = App("demo")
+
+@app.function()
+def echo(event):
+    return event
+
+@app.function(memory=256)
+def talk(event):
+    print("to standard output")
+    print("to standard error", file=sys.stderr)
+    return {"ok": True}
+
+@app.function()
+def fail(event):
+    helper(event)
+
+def helper(event):
+    raise ValueError(f"cannot do {event!r}")
+
+@app.function(timeout=0.2)
+def slow(event):
+    time.sleep(60)
+
+@app.function()
+def blob(event):
+    return b"\\x89PNG"
+
+@app.function(Folder("in"), retries=1, on_failure="file:failed.jsonl")
+def count(event):
+    print("counting", event["name"])
+    if "bad" in event["text"]:
+        raise ValueError("this text is bad")
+    return len(event["text"])
+
+@app.function(Knock())
+def door(event):
+    return event
+"""
+
+PARTS = '''
+"""Triggers without packaging: a folder whose files are there before, and a pipe whose lines come while it runs."""
+import os
+import anyio
+import msgspec
+from fnframe import Event, Trigger
+from fnframe.event import now
+
+class Folder(Trigger, frozen=True):
+    path: str
+    has_backlog = True
+
+    async def run(self, mapping, *, task_status):
+        for file in sorted((mapping.directory / self.path).glob("*.txt")):
+            if await mapping.state.get(file.name) is None:
+                data = msgspec.json.encode({"name": file.name, "text": file.read_text()})
+                event = Event(id=file.name, source="folder", type="file", time=now(), subject=file.name, data=data)
+                await mapping.enqueue(event)
+                await mapping.state.put(file.name, b"")
+        task_status.started(f"files in {self.path}")
+        await anyio.sleep_forever()
+
+class KnockSettings(msgspec.Struct, frozen=True):
+    pipe: str = "pipe"
+
+class Knock(Trigger, frozen=True):
+    Settings = KnockSettings
+
+    async def run(self, mapping, *, task_status):
+        path = mapping.directory / mapping.settings.pipe
+        os.mkfifo(path)
+        pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        try:
+            task_status.started(f"lines written to {mapping.settings.pipe}")
+            while True:
+                await anyio.wait_readable(pipe)
+                line = os.read(pipe, 4096)
+                event = Event(id=line.decode(), source="pipe", type="line", time=now(), data=line)
+                await mapping.invoke(event)
+        finally:
+            os.close(pipe)
+            path.unlink()
+'''
+
+PLUGIN = """
+import fnframe
+from parts import Folder, Knock
+
+@fnframe.hookimpl
+def fnframe_register_triggers():
+    return [Folder, Knock]
+"""
+
+
+@pytest.fixture
+def demo(tmp_path) -> Path:
+    """A folder with an app, triggers of its own, and two files that wait."""
+    folder = tmp_path / "demo"
+    (folder / "in").mkdir(parents=True)
+    (folder / "app.py").write_text(APP)
+    (folder / "parts.py").write_text(PARTS)
+    (folder / "fnframe_plugins.py").write_text(PLUGIN)
+    return folder
+
+
+@pytest.fixture
+def fnframe(tmp_path):
+    """Run a command to its end, in the folder that holds `demo`."""
+
+    def fnframe(*arguments, **options):
+        return subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            cwd=tmp_path,
+            env=ENVIRONMENT | options.pop("environ", {}),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            **options,
+        )
+
+    return fnframe
+
+
+class Started:
+    """A command that runs until it is ended; `read_until` waits for the line that tells a fact."""
+
+    def __init__(self, process):
+        self.process = process
+        self.lines = []
+
+    def read_until(self, *words):
+        """Read until each word has come, in any order; the last line read."""
+        left = set(words)
+        for line in self.process.stdout:
+            self.lines.append(line)
+            left = {word for word in left if word not in line}
+            if not left:
+                return line
+        raise AssertionError(f"{left} never came:\n{''.join(self.lines)}")
+
+    def end(self, number=signal.SIGTERM):
+        """Send a signal and wait for the exit status."""
+        self.process.send_signal(number)
+        self.lines += self.process.stdout.readlines()
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a command whose two outputs come on one pipe; it is ended with the test."""
+    processes = []
+
+    def start(*arguments):
+        process = subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        processes.append(process)
+        return Started(process)
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()

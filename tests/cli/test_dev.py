@@ -1,0 +1,63 @@
+"""`fnframe dev`: what a person sees while writing an app."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+
+def knock(demo, text):
+    pipe = os.open(demo / "pipe", os.O_WRONLY)
+    os.write(pipe, text)
+    os.close(pipe)
+
+
+def test_it_shows_the_app_each_invocation_and_errors(start, demo):
+    (demo / "app.py").write_text(
+        (demo / "app.py").read_text().replace("    return event\n", "    return talk(event)\n")
+    )
+    dev = start("dev", "demo")
+    dev.read_until("watching demo; Ctrl-C ends")
+    assert "demo: 7 functions\n" in dev.lines
+    assert any(re.match(r"  door +128 MB +3 s  lines written to pipe\n", line) for line in dev.lines)
+    assert any(re.match(r"  echo +128 MB +3 s  no trigger\n", line) for line in dev.lines)
+    knock(demo, b"1")
+    dev.read_until("  door | to standard output")
+    line = dev.read_until(" ok ")
+    assert re.match(r"\d\d:\d\d:\d\d ok +\d.* ms +\d+/128 MB  (warm|cold \d.* ms) +door\n", line)
+    assert dev.end(signal.SIGINT) == 130
+    assert "Traceback" not in "".join(dev.lines)
+
+
+def test_a_change_swaps_the_code_and_a_mistake_leaves_it(start, demo):
+    app = demo / "app.py"
+    source = app.read_text()
+    dev = start("dev", "demo")
+    dev.read_until("watching")
+    app.write_text(source.replace("def door(event):", "def door(event):\n    print('changed')"))
+    dev.read_until("reloaded in ")
+    app.write_text(source + "def broken(:\n")
+    dev.read_until("error: demo/app.py:")
+    dev.read_until("| def broken(:")
+    dev.read_until("still serving the code from before")
+    knock(demo, b"1")
+    dev.read_until("door | changed")
+    app.write_text(source.replace("def door(event):", "def door(event):\n    raise KeyError('missing')"))
+    dev.read_until("reloaded in ")
+    knock(demo, b"2")
+    dev.read_until(" failed ")
+    dev.read_until("  KeyError: 'missing'")
+    assert "demo/app.py" in dev.read_until("in door")
+    assert dev.end(signal.SIGINT) == 130
+
+
+def test_settings_and_plugins_are_read_anew(start, demo):
+    dev = start("dev", "demo")
+    dev.read_until("watching")
+    (demo / "fnframe.toml").write_text("[knock]\npip = 'other'\n")
+    dev.read_until("did you mean 'knock.pipe'?")
+    dev.read_until("not serving")
+    (demo / "fnframe.toml").write_text("[knock]\npipe = 'other'\n")
+    dev.read_until("lines written to other")
+    assert dev.end(signal.SIGTERM) == 128 + signal.SIGTERM

@@ -1,0 +1,123 @@
+"""What is said before anything runs: help, versions, and what was wrong with the command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from fnframe.cli import COMMANDS
+
+
+def test_the_overview_names_every_command_in_80_columns(fnframe):
+    shown = fnframe("--help")
+    assert shown.returncode == 0
+    assert all(f"\n  {name} " in shown.stdout for name in COMMANDS)
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    assert fnframe().stdout == shown.stdout
+
+
+def test_the_overview_costs_next_to_nothing():
+    """Start-up is bound to 300 ms; what would break that is heavy imports, which can be seen without a clock."""
+    code = (
+        "import sys; sys.argv = ['fnframe', '--help']\n"
+        "from fnframe.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'asyncio', 'anyio', 'rich', 'cyclopts', 'msgspec', 'pluggy'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_the_version(fnframe):
+    from importlib.metadata import version
+
+    assert fnframe("--version").stdout == f"{version('fnframe')}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(fnframe, command):
+    shown = fnframe(command, "--help")
+    assert shown.returncode == 0
+    assert COMMANDS[command] in shown.stdout
+    assert "TARGET" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["rum"], 'Did you mean "run"?'),
+        (["run"], "TARGET"),
+        (["run", "demo", "--until-idel"], "Did you mean --until-idle?"),
+        (["run", "demo", "--port", "http"], "--port"),
+        (["run", "demo", "--set", "grace"], "expected --set KEY=VALUE, found 'grace'"),
+        (["run", "demo", "--set", "grac=1"], "did you mean 'grace'?"),
+        (["invoke", "demo"], "FUNCTION"),
+        (["run", "nowhere"], "no file, folder or module 'nowhere'"),
+        (["functions", "demo/in"], "holds no app.py"),
+    ],
+)
+def test_wrong_usage_is_one_message_and_status_2(fnframe, demo, arguments, words):
+    result = fnframe(*arguments)
+    assert result.returncode == 2
+    assert words in result.stderr
+    assert "error: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_without_cyclopts_the_extra_is_named():
+    code = "import sys; sys.modules['cyclopts'] = None\nfrom fnframe.cli import main\nmain()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr == "the command line needs: pip install 'fnframe[cli]'\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "words"),
+    [
+        ("from fnframe import App\napp = App('a')\nimport nothing_here\n", 3, "No module named 'nothing_here'"),
+        ("from fnframe import App\napp = App('a')\ndef broken(:\n", 3, "SyntaxError"),
+        (
+            "from fnframe import App\napp = App('a')\n@app.function(memory=1)\ndef f(): ...\n",
+            3,
+            "memory must lie between 128 and 10,240 MB, found 1",
+        ),
+    ],
+)
+def test_a_broken_app_is_told_with_the_users_own_line(fnframe, tmp_path, source, line, words):
+    (tmp_path / "app.py").write_text(source)
+    for command in (["run", "app.py"], ["dev", "app.py"]):
+        result = fnframe(*command)
+        assert result.returncode == 2
+        assert f"error: app.py:{line}: " in result.stderr
+        assert words in result.stderr
+        assert f"  {line} | {source.splitlines()[line - 1]}" in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_an_error_deep_in_an_import_shows_the_users_frames(fnframe, tmp_path):
+    (tmp_path / "deep_helper.py").write_text("def go():\n    return {}['key']\n\ngo()\n")
+    (tmp_path / "app.py").write_text("import deep_helper\n")
+    result = fnframe("functions", "app.py")
+    assert result.returncode == 2
+    assert "error: deep_helper.py:2: KeyError: 'key'" in result.stderr
+    assert "import deep_helper" in result.stderr
+    assert "template_process" not in result.stderr
+
+
+def test_an_app_without_functions_is_an_error(fnframe, tmp_path):
+    (tmp_path / "app.py").write_text("from fnframe import App\napp = App('a')\n")
+    result = fnframe("functions", "app.py")
+    assert result.returncode == 2
+    assert "has no functions" in result.stderr
+
+
+def test_a_wrong_key_is_told_with_its_line(fnframe, demo):
+    (demo / "fnframe.toml").write_text("# settings\ngrce = 1\n")
+    result = fnframe("functions", "demo")
+    assert result.returncode == 2
+    assert result.stderr.endswith(
+        "error: demo/fnframe.toml:2: unknown key 'grce', did you mean 'grace'?\n\n  2 | grce = 1\n"
+    )

@@ -1,0 +1,271 @@
+"""Asynchronous invocations: accepted once, retried with backoff, ended at a destination, never lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import anyio
+import pytest
+
+from fnframe import Event, Failure, FunctionNotFound, PayloadTooLarge, QueueFull, hookimpl
+from fnframe.event import now
+from fnframe.runtime.running import run_target
+from fnframe.testing.clock import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+APP = '''
+import os, time
+from pathlib import Path
+from fnframe import App, Context, Event, Limits
+
+app = App("asynchronous", limits=Limits(depth=4))
+HERE = Path(__file__).parent
+
+
+def note(text):
+    with open(HERE / "log", "a") as log:
+        log.write(f"{text}\\n")
+
+
+@app.function()
+def works(event, context: Context):
+    note(f"works {event} {context.attempt} {context.request_id}")
+
+
+@app.function(retries=2, on_failure="file:out/failed.jsonl")
+def fails(event, context: Context):
+    note(f"fails {event} {context.attempt} {context.request_id}")
+    raise ValueError(f"no {event}")
+
+
+@app.function(retries=5, on_failure="function:hears", on_success="function:hears")
+def third_time(event, context: Context):
+    note(f"third_time {context.attempt}")
+    if context.attempt < 3:
+        os._exit(9)
+    return event
+
+
+@app.function(retries=0, on_failure="function:hears")
+def hopeless(event):
+    raise ValueError("hopeless")
+
+
+@app.function()
+def hears(record):
+    note(f"hears {record['requestContext']['functionArn']} {record['requestContext']['condition']} "
+         f"{record['requestContext']['approximateInvokeCount']} {record['requestPayload']} {record['responsePayload']}")
+
+
+@app.function(maximum_age=10.0, retries=100)
+def ages(event):
+    note("ages")
+    raise ValueError("again")
+
+
+@app.function(on_success="file:/proc/nowhere/file.jsonl")
+def cannot_tell(event):
+    note("cannot_tell")
+
+
+@app.function(retries=1)
+def sends(event, context: Context):
+    ids = [context.enqueue("works", n) for n in range(2)]
+    note(f"sends {ids}")
+    raise ValueError("after sending")
+
+
+@app.function(retries=0)
+def chain(event, context: Context):
+    note("chain")
+    context.enqueue("chain", None)
+
+
+@app.function(timeout=30.0)
+def holds(path):
+    while not Path(path).exists():
+        time.sleep(0.005)
+'''
+
+
+class Listener:
+    def __init__(self):
+        self.settled = []
+        self.reports = []
+
+    @hookimpl
+    def fnframe_event_settled(self, function, outcome, attempts, destination):
+        self.settled.append((function.name, outcome.report.outcome, attempts, destination))
+
+    @hookimpl
+    def fnframe_invocation_reported(self, report):
+        self.reports.append(report)
+
+
+async def drained(running, clock) -> None:
+    """Turn the clock to each moment that the retries wait for, until nothing is left."""
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            done = anyio.Event()
+
+            async def wait():
+                await running.drained()
+                done.set()
+
+            tasks.start_soon(wait)
+            while not done.is_set():
+                clock.advance(0.1)
+                await anyio.sleep(0.002)
+
+
+@pytest.fixture
+async def world(write_app, tmp_path):
+    clock, listener = ManualClock(), Listener()
+    async with run_target(write_app(APP), clock=clock, plugins=[listener]) as running:
+
+        def log():
+            path = tmp_path / "log"
+            return path.read_text().splitlines() if path.exists() else []
+
+        yield running, clock, listener, log
+
+
+async def test_success_settles(world):
+    running, clock, listener, log = world
+    event_id = await running.enqueue("works", 7)
+    await drained(running, clock)
+    assert log()[0].startswith("works 7 1 ")
+    assert listener.settled == [("works", "success", 1, None)]
+    (report,) = listener.reports
+    assert (report.invocation_type, report.trigger, report.event_id) == ("asynchronous", "direct", event_id)
+
+
+async def test_two_retries_then_the_destination(world, tmp_path):
+    running, clock, listener, log = world
+    await running.enqueue("fails", "x")
+    await drained(running, clock)
+    lines = [line.split() for line in log()]
+    assert [line[2] for line in lines] == ["1", "2", "3"]
+    assert len({line[3] for line in lines}) == 1, "one request id for all attempts, as in Lambda"
+    assert listener.settled == [("fails", "ValueError", 3, "file:out/failed.jsonl")]
+    record = json.loads((tmp_path / "out" / "failed.jsonl").read_text())
+    assert record["version"] == "1.0"
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["requestContext"]["approximateInvokeCount"] == 3
+    assert record["requestPayload"] == "x"
+    assert record["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"}
+    assert record["responsePayload"]["errorMessage"] == "no x"
+
+
+async def test_a_crash_is_retried_and_destinations_chain(world):
+    running, clock, listener, log = world
+    await running.enqueue("third_time", {"a": 1})
+    await running.enqueue("hopeless", 5)
+    await drained(running, clock)
+    assert [line for line in log() if line.startswith("third")] == [f"third_time {n}" for n in (1, 2, 3)]
+    heard = sorted(line for line in log() if line.startswith("hears"))
+    assert heard[0].startswith("hears hopeless RetriesExhausted 1 5 {'errorMessage': 'hopeless'")
+    assert heard[1] == "hears third_time Success 3 {'a': 1} {'a': 1}"
+    assert ("third_time", "success", 3, "function:hears") in listener.settled
+
+
+async def test_an_event_that_is_too_old_ends(world):
+    running, clock, listener, log = world
+    await running.enqueue("ages", None)
+    await drained(running, clock)
+    assert 2 <= len(log()) < 100
+    assert listener.settled[0][:2] == ("ages", "ValueError")
+
+
+async def test_an_id_is_accepted_once(world):
+    running, clock, _, log = world
+    event = Event(id="same", source="s", type="t", time=now(), data=b"1")
+    assert await running.accept("works", event, trigger="t")
+    assert not await running.accept("works", event, trigger="t")
+    await drained(running, clock)
+    assert len(log()) == 1
+
+
+async def test_a_destination_that_cannot_be_reached_keeps_the_event(world):
+    running, clock, listener, log = world
+    await running.enqueue("cannot_tell", 1)
+    with anyio.fail_after(10):
+        while len(log()) < 2:
+            clock.advance(10)
+            await anyio.sleep(0.002)
+    assert listener.settled == []
+    assert await running.engine.queues() == ["function:cannot_tell"]
+
+
+async def test_what_a_handler_sent_stands_and_a_retry_repeats_it(world):
+    running, clock, _, log = world
+    await running.enqueue("sends", None)
+    await drained(running, clock)
+    assert sum(line.startswith("sends") for line in log()) == 2
+    assert sorted(line.split()[1] for line in log() if line.startswith("works")) == ["0", "1"]
+    first, second = [line for line in log() if line.startswith("sends")]
+    assert first == second, "the ids derive from the event's id"
+
+
+async def test_a_chain_of_functions_stops_at_its_depth(world):
+    running, clock, listener, log = world
+    await running.enqueue("chain", None)
+    await drained(running, clock)
+    assert len(log()) == 5
+    assert listener.settled[-1][:2] == ("chain", "FnframeError")
+
+
+async def test_what_cannot_be_accepted_says_why(world, write_app):
+    running, *_ = world
+    with pytest.raises(FunctionNotFound, match="did you mean 'works'"):
+        await running.enqueue("work", 1)
+    with pytest.raises(PayloadTooLarge, match="1,048,577 bytes of data; the limit here is 1,048,576"):
+        await running.enqueue("works", payload=b" " * 1_048_577)
+    async with run_target(write_app(APP), settings={"queue_bound": 2, "grace": 0.0}) as small:
+        with pytest.raises(QueueFull, match="holds 2 events"):
+            for _ in range(3):
+                await small.enqueue("holds", "/nonexistent")
+
+
+async def test_the_end_gives_back_what_was_not_done(write_app, tmp_path):
+    state, gate = tmp_path / "state" / "file", tmp_path / "gate"
+    listener = Listener()
+    async with run_target(
+        write_app(APP), state_file=state, settings={"grace": 0.0, "max_environments": 1}, plugins=[listener]
+    ) as running:
+        for _ in range(3):
+            await running.enqueue("holds", str(gate))
+        with anyio.fail_after(10):
+            while not running.pool.statistics()["live"]:
+                await anyio.sleep(0.001)
+    assert listener.settled == []
+    gate.touch()
+    async with run_target(write_app(APP), state_file=state, plugins=[listener]) as running:
+        await running.drained()
+    assert [entry[:3] for entry in listener.settled] == [("holds", "success", 1)] * 3
+
+
+async def test_throttled_events_wait_and_lose_no_attempt(write_app, tmp_path):
+    source = APP.replace("@app.function(timeout=30.0)", "@app.function(timeout=30.0, reserved_concurrency=1)")
+    clock, listener, gate = ManualClock(), Listener(), tmp_path / "gate"
+    async with run_target(write_app(source), clock=clock, plugins=[listener]) as running:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.invoke, "holds", str(gate))
+            with anyio.fail_after(10):
+                while not running.pool.statistics()["live"]:
+                    await anyio.sleep(0.001)
+            await running.enqueue("holds", str(gate))
+            with anyio.fail_after(10):
+                while not any(report.outcome == "TooManyRequestsException" for report in listener.reports):
+                    await anyio.sleep(0.001)
+            gate.touch()
+        await drained(running, clock)
+    assert listener.settled == [("holds", "success", 1, None)]
+
+
+async def test_failures_are_values(world):
+    running, *_ = world
+    outcome = await running.invoke("fails", 1)
+    assert isinstance(outcome, Failure)
