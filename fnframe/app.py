@@ -154,24 +154,32 @@ class App:
         return Manifest(app=self.name, directory=str(self.directory), functions=functions, limits=self.limits)
 
     def run(
-        self, *, target: str | None = None, mounted: Iterable[type[Trigger]] = (), **settings: Any
+        self,
+        *,
+        target: str | None = None,
+        mounted: Iterable[type[Trigger]] = (),
+        plugins: Iterable[object] = (),
+        **settings: Any,
     ) -> AbstractAsyncContextManager[Running]:
         """Run the app here: `async with app.run() as running:`, on asyncio or trio.
 
         All triggers run, except the types in `mounted`, which the caller serves. `target` (`module:app`,
         `module:factory` or a file) tells the template how to import this app; by default the module that made it.
+        `plugins` are objects or modules with hooks, registered beside those that are installed.
         `settings` are those of fnframe.toml, which is read from the app's folder, and win over it.
         Raises `ConfigurationError` when the app cannot start as it is declared.
         """
         from .runtime.running import run_app
 
-        return run_app(self, target=target, mounted=tuple(mounted), settings=settings)
+        return run_app(self, target=target, mounted=tuple(mounted), plugins=tuple(plugins), settings=settings)
 
-    def run_in_thread(self, *, target: str | None = None, **settings: Any) -> AbstractContextManager[RunningInThread]:
-        """Run the app in a thread of its own, for synchronous programs: the same verbs, blocking."""
+    def run_in_thread(
+        self, *, target: str | None = None, plugins: Iterable[object] = (), **settings: Any
+    ) -> AbstractContextManager[RunningInThread]:
+        """Run the app in a thread of its own, for synchronous programs: the same verbs, blocking. See `run`."""
         from .runtime.thread import run_app_in_thread
 
-        return run_app_in_thread(self, target=target, settings=settings)
+        return run_app_in_thread(self, target=target, plugins=tuple(plugins), settings=settings)
 
     def _add(self, function: Function, handler: Callable[..., Any], triggers: tuple[Trigger, ...]) -> None:
         function = function.checked(self.limits)
@@ -196,4 +204,4 @@ class App:
 
 
 def _spec(trigger: Trigger) -> TriggerSpec:
-    return TriggerSpec(kind_of(trigger), msgspec.Raw(msgspec.json.encode(trigger)), trigger.describe())
+    return TriggerSpec(kind_of(trigger), msgspec.json.encode(trigger), trigger.describe())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Send = Callable[[str, str, Any], Any]
+    Enqueue = Callable[[str, Any], Any]
 
 
 class Context:
@@ -17,7 +17,7 @@ class Context:
     `deadline` is a moment on `time.monotonic()`'s scale, `memory` the limit in MB, `attempt` 1 for the first try.
     """
 
-    __slots__ = ("_send", "attempt", "deadline", "function", "memory", "request_id", "trace")
+    __slots__ = ("_enqueue", "attempt", "deadline", "function", "memory", "request_id", "trace")
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class Context:
         deadline: float,
         attempt: int = 1,
         trace: str | None = None,
-        send: Send | None = None,
+        enqueue: Enqueue | None = None,
     ) -> None:
         self.request_id = request_id
         self.function = function
@@ -36,7 +36,7 @@ class Context:
         self.deadline = deadline
         self.attempt = attempt
         self.trace = trace
-        self._send = send
+        self._enqueue = enqueue
 
     def remaining(self) -> float:
         """Seconds until this invocation is ended; never below 0."""
@@ -49,16 +49,9 @@ class Context:
         accepted stands even if this handler then fails; its id derives from this event's id and a counter, so that
         a retry repeats rather than multiplies. Raises `FnframeError` when it was refused.
         """
-        return self._deliver("enqueue", function, data)
-
-    def send(self, queue: str, data: Any = None) -> Any:
-        """Send data to a queue or a stream of the app's engine. Returns and raises like `enqueue`."""
-        return self._deliver("send", queue, data)
-
-    def _deliver(self, verb: str, name: str, data: Any) -> Any:
-        if self._send is None:
-            raise RuntimeError(f"context.{verb}() works while an invocation runs; this context belongs to none")
-        return self._send(verb, name, data)
+        if self._enqueue is None:
+            raise RuntimeError("context.enqueue() works while an invocation runs; this context belongs to none")
+        return self._enqueue(function, data)
 
     def __repr__(self) -> str:
         return f"<Context {self.function} {self.request_id} attempt {self.attempt}, {self.remaining():.3f} s left>"

@@ -36,7 +36,7 @@ class TriggerSpec(msgspec.Struct, frozen=True):
     """A trigger as a manifest carries it: its kind, its fields as JSON, and how it reads to a person."""
 
     kind: str
-    fields: msgspec.Raw
+    fields: bytes
     text: str
 
 

@@ -1,4 +1,8 @@
-"""The hooks, in the order in which they are called. Hooks register types or observe; classes behave."""
+"""The hooks, in the order in which they are called. Hooks register types or observe; classes behave.
+
+Observers are called in the event loop's thread, and where the app runs by `run_in_thread`, in the threads of its
+callers too: one that keeps state guards it.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +49,10 @@ def fnframe_invocation_output(request_id: str, function: Function, data: bytes) 
 
 @hookspec
 def fnframe_invocation_reported(report: Report, outcome: Outcome) -> None:
-    """Called once for each invocation, last, also for what was rejected. What it raises is logged and dropped."""
+    """Called once for each invocation, last, also for what was rejected or cancelled.
+
+    What it raises is logged and dropped.
+    """
 
 
 @hookspec

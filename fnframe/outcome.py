@@ -13,18 +13,22 @@ from .event import JSON, decode_json
 InvocationType = Literal["synchronous", "asynchronous", "polled"]
 MemoryMethod = Literal["peak-rss-reset", "high-water", "sampled", "unavailable"]
 
+Kind = Literal["rejected", "failed", "ended"]
+
 SUCCESS = "success"
 THROTTLED = "TooManyRequestsException"
 TIMED_OUT = "Sandbox.Timedout"
 OUT_OF_MEMORY = "Runtime.OutOfMemory"
 EXITED = "Runtime.ExitError"
+CANCELLED = "Invocation.Cancelled"
+"""fnframe's own: Lambda has no word for a caller who goes away, since there the invocation runs on."""
 INVALID_EVENT = "Runtime.UnmarshalError"
 INVALID_RESULT = "Runtime.MarshalError"
 REQUEST_TOO_LARGE = "RequestEntityTooLargeException"
 RESPONSE_TOO_LARGE = "Function.ResponseSizeTooLarge"
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class Report(msgspec.Struct, frozen=True):
     """What one invocation used: measured figures, or None where nothing was measured.
 
     Times are in milliseconds, memory in MB (2**20 bytes). `duration_ms` is wall time from the moment the
@@ -81,7 +85,7 @@ class Failure(msgspec.Struct, frozen=True):
     result was refused), `ended` (it was stopped, or its process went away). Error types and texts are Lambda's.
     """
 
-    kind: Literal["rejected", "failed", "ended"]
+    kind: Kind
     error_type: str
     message: str
     report: Report

@@ -10,7 +10,7 @@ from ..environment.wire import Ack, Invoke, Send
 from ..errors import FunctionNotFound
 from ..function import Function, Manifest
 from ..outcome import REQUEST_TOO_LARGE, THROTTLED, MemoryMethod, Outcome
-from .admission import Admission, Share
+from .admission import Share, shares
 from .invocation import Invocation
 from .verdict import Judge
 
@@ -51,14 +51,13 @@ class Dispatcher:
         self._started = started
         self._reported = reported
         self._served: dict[str, Served] = {}
-        self._admission = Admission((), Manifest(app="", directory="", functions=()).limits)
 
     def serve(self, manifest: Manifest, environments: Callable[[Function], Environments]) -> None:
         """Serve the functions of this manifest from now on."""
         self._limits = manifest.limits
-        self._admission = Admission(manifest.functions, manifest.limits)
+        by_name = shares(manifest.functions, manifest.limits)
         self._served = {
-            function.name: Served(function, self._admission.share_of(function), environments(function))
+            function.name: Served(function, by_name[function.name], environments(function))
             for function in manifest.functions
         }
 
@@ -67,32 +66,39 @@ class Dispatcher:
         return self._find(name).function
 
     async def invoke(self, name: str, invocation: Invocation) -> Outcome:
-        """Run a function once and wait for what comes of it. Raises `FunctionNotFound`."""
+        """Run a function once and wait for what comes of it. Raises `FunctionNotFound`.
+
+        Cancelled, it ends the invocation, which is reported as soon as it is known what it used.
+        """
         served = self._find(name)
         refused = self._admit(served, invocation)
         if refused is not None:
-            return self._report(refused)
-        admission = self._admission
+            return refused
+        call = self._begin(served.function, invocation)
         try:
-            call = self._begin(served.function, invocation)
             await served.environments.exchange(call, lambda send: self._deliver(invocation, send))
+        except BaseException:
+            call.then(lambda: self._finish(served, invocation, call))
+            raise
         finally:
-            admission.leave(served.share)
-        return self._report(self._judge.outcome(served.function, invocation, call, served.environments.memory_method))
+            served.share.leave()
+        return self._finish(served, invocation, call)
 
     def invoke_blocking(self, name: str, invocation: Invocation, exchange: Callable[[Call], None]) -> Outcome:
         """The same from a thread of the caller's own, which runs the exchange itself."""
         served = self._find(name)
         refused = self._admit(served, invocation)
         if refused is not None:
-            return self._report(refused)
-        admission = self._admission
+            return refused
+        call = self._begin(served.function, invocation)
         try:
-            call = self._begin(served.function, invocation)
             exchange(call)
+        except BaseException:
+            call.then(lambda: self._finish(served, invocation, call))
+            raise
         finally:
-            admission.leave(served.share)
-        return self._report(self._judge.outcome(served.function, invocation, call, served.environments.memory_method))
+            served.share.leave()
+        return self._finish(served, invocation, call)
 
     def _find(self, name: str) -> Served:
         try:
@@ -105,10 +111,10 @@ class Dispatcher:
         limit = self._limits.request_payload
         if len(invocation.event.data) > limit:
             text = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
-            return self._judge.rejected(served.function, invocation, REQUEST_TOO_LARGE, text)
-        if not self._admission.enter(served.share):
+            return self._report(self._judge.rejected(served.function, invocation, REQUEST_TOO_LARGE, text))
+        if not served.share.enter():
             text = f"Rate Exceeded. ({served.share.reason}: {served.share.cap})"
-            return self._judge.rejected(served.function, invocation, THROTTLED, text, retry_after=1.0)
+            return self._report(self._judge.rejected(served.function, invocation, THROTTLED, text, retry_after=1.0))
         return None
 
     def _begin(self, function: Function, invocation: Invocation) -> Call:
@@ -124,6 +130,10 @@ class Dispatcher:
             function.name,
             Invoke(invocation.request_id, function.timeout, invocation.attempt, invocation.event),
         )
+
+    def _finish(self, served: Served, invocation: Invocation, call: Call) -> Outcome:
+        method = served.environments.memory_method
+        return self._report(self._judge.outcome(served.function, invocation, call, method))
 
     def _report(self, outcome: Outcome) -> Outcome:
         if self._reported is not None:

@@ -151,7 +151,7 @@ class MemoryQueue:
     def messages(self) -> list[Message]:
         """All that is not done, for the state file."""
         leased = [message for _, message in self._leased.values()]
-        return [*leased, *self._waiting, *(message for _, _, message in sorted(self._delayed)[:])]
+        return [*leased, *self._waiting, *(message for _, _, message in sorted(self._delayed))]
 
     def restore(self, messages: list[Message]) -> None:
         self._waiting.extend(messages)

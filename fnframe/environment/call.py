@@ -51,6 +51,7 @@ class Call:
         "started",
         "timeout",
         "unsent",
+        "withdrawn",
     )
 
     def __init__(self, function: str, invoke: Invoke) -> None:
@@ -66,6 +67,7 @@ class Call:
         self.reply: Reply | None = None
         self.requests: deque[Send] = deque()
         self.unsent: Any = None
+        self.withdrawn = False
         self._parked: Callable[[], object] | None = None
 
     def wake(self) -> None:
@@ -73,6 +75,13 @@ class Call:
         if self._parked is not None:
             self._parked()
             self._parked = None
+
+    def then(self, callback: Callable[[], object]) -> None:
+        """Call back when the reply to this withdrawn call is there; nobody awaits it any more."""
+        if self.reply is not None:
+            callback()
+        else:
+            self._parked = callback
 
     async def news(self) -> None:
         """Wait for the next `wake`."""

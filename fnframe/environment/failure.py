@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 import traceback
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from .wire import Raised
 
 PACKAGE = str(Path(__file__).parent.parent)
+INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 LONGEST_TEXT = 64 * 1024
 MOST_FRAMES = 100
 
@@ -42,11 +44,12 @@ def stack_of(error: BaseException) -> list[str]:
 
 
 def where_of(error: BaseException) -> str | None:
-    """`file:line` of the last frame that is the user's own, neither fnframe's nor the import system's."""
+    """`file:line` of the last frame that is the user's own, not that of a library which it called."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
+    own = [frame for frame in frames if not frame.filename.startswith(INSTALLED)] or frames
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else None
 
 
 def _is_machinery(filename: str) -> bool:

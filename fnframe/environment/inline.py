@@ -6,8 +6,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import anyio
-
 from .. import schema
 from ..app import App
 from ..context import Context
@@ -15,8 +13,11 @@ from ..errors import FnframeError
 from ..event import encode_json
 from ..outcome import INVALID_EVENT, INVALID_RESULT, RESPONSE_TOO_LARGE, MemoryMethod
 from . import failure
-from .call import Call, Ended
-from .wire import Ack, Invoke, Raised, Result, Send, Usage
+from .call import Call, Ended, Reply
+from .deadline import DeadlinePassed, Deadlines, deadlines
+from .wire import Ack, Raised, Result, Send, Usage
+
+Deliver = Callable[[Send], Awaitable[Ack]]
 
 
 class Inline:
@@ -27,50 +28,53 @@ class Inline:
     def __init__(self, app: App, response_payload: int) -> None:
         self._app = app
         self._response_payload = response_payload
+        self._deadlines: Deadlines = deadlines()
 
-    async def exchange(self, call: Call, deliver: Callable[[Send], Awaitable[Ack]]) -> None:
-        definition = self._app.definitions[call.function]
-        signature = self._app.signatures[call.function]
+    async def exchange(self, call: Call, deliver: Deliver) -> None:
         call.started = time.monotonic()
-        context = self._context(call, definition.function.memory, deliver)
-        with anyio.move_on_after(call.timeout) as scope:
-            call.reply = await self._run(definition.handler, signature, call.invoke, context)
-        call.finished = time.monotonic()
-        if scope.cancelled_caught:
-            call.reply = Ended("timeout", None, None, None)
-
-    async def _run(
-        self, handler: Callable[..., Any], signature: schema.Signature, invoke: Invoke, context: Context
-    ) -> Result | Raised:
-        begin = time.perf_counter_ns()
-
-        def usage() -> Usage:
-            return Usage(time.perf_counter_ns() - begin, 0, None, 0, False)
-
+        handler = self._app.definitions[call.function].handler
+        arguments, decode = self._app.signatures[call.function]
+        event = call.invoke.event
         try:
-            arguments = (signature.decode(invoke.event), context)[: signature.arguments] if signature.arguments else ()
-            value = await handler(*arguments)
+            if arguments == 0:
+                running = handler()
+            elif arguments == 1:
+                running = handler(decode(event))
+            else:
+                running = handler(decode(event), self._context(call, deliver))
+            value = await self._deadlines.hold(running, call.timeout)
         except schema.InvalidEvent as problem:
-            return Raised(INVALID_EVENT, f"Unable to unmarshal input: {problem}", [], True, usage())
+            call.reply = Raised(INVALID_EVENT, f"Unable to unmarshal input: {problem}", [], True, _usage(call))
+        except DeadlinePassed:
+            _usage(call)
+            call.reply = Ended("timeout", None, None, None)
         except Exception as error:
-            return failure.raised(error, usage())
+            call.reply = failure.raised(error, _usage(call))
+        except BaseException:
+            _usage(call)
+            call.reply = Ended("cancelled", None, None, None)
+            raise
+        else:
+            call.reply = self._reply(call, value)
+
+    def _reply(self, call: Call, value: Any) -> Reply:
         try:
             content_type, payload = schema.encode_result(value)
         except Exception as problem:
             text = f"Unable to marshal response: {failure.text_of(problem)}"
-            return Raised(INVALID_RESULT, text, [], False, usage())
+            return Raised(INVALID_RESULT, text, [], False, _usage(call))
         if len(payload) > self._response_payload:
             text = f"Response payload size exceeded maximum allowed payload size ({self._response_payload} bytes)."
-            return Raised(RESPONSE_TOO_LARGE, text, [], False, usage())
-        return Result(payload, content_type, usage())
+            return Raised(RESPONSE_TOO_LARGE, text, [], False, _usage(call))
+        return Result(payload, content_type, _usage(call))
 
-    def _context(self, call: Call, memory: int, deliver: Callable[[Send], Awaitable[Ack]]) -> Context:
+    def _context(self, call: Call, deliver: Deliver) -> Context:
         sent = 0
 
-        async def send(verb: str, name: str, data: Any) -> str:
+        async def enqueue(function: str, data: Any) -> str:
             nonlocal sent
             sent += 1
-            ack = await deliver(Send(verb, name, encode_json(data), sent))
+            ack = await deliver(Send(function, encode_json(data), sent))
             if ack.event_id is None:
                 raise FnframeError(ack.problem)
             return ack.event_id
@@ -79,9 +83,15 @@ class Inline:
         return Context(
             request_id=invoke.request_id,
             function=call.function,
-            memory=memory,
+            memory=self._app.definitions[call.function].function.memory,
             deadline=call.started + call.timeout,
             attempt=invoke.attempt,
             trace=invoke.event.traceparent,
-            send=send,
+            enqueue=enqueue,
         )
+
+
+def _usage(call: Call) -> Usage:
+    """Stop the clock: wall time is all that one handler among others in a process can be told to have used."""
+    call.finished = time.monotonic()
+    return Usage(round((call.finished - call.started) * 1e9), 0, None, 0, False)

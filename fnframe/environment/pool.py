@@ -12,8 +12,8 @@ import anyio
 from ..errors import ConfigurationError
 from ..function import Function
 from ..outcome import MemoryMethod
-from .call import Call, Rejected
-from .process import EXIT_TIMEOUT, Owner, ProcessEnvironment
+from .call import Call, Ended, Rejected
+from .process import EXIT_TIMEOUT, Owner, ProcessEnvironment, Reason
 from .slot import Slot
 from .template import Template
 from .wire import Ack, Bind, Send
@@ -182,7 +182,7 @@ class Pool(Owner):
                 slot.close()
 
     async def exchange(self, call: Call, deliver: Deliver) -> None:
-        """Run an invocation: afterwards `call.reply` is there. `deliver` hands over what the handler sends meanwhile."""
+        """Run an invocation: afterwards `call.reply` is there. `deliver` hands over what the handler enqueues."""
         self.place(call)
         try:
             while call.reply is None:
@@ -263,9 +263,9 @@ class Pool(Owner):
             environment.take_back()
             self.free(environment)
 
-    async def settle(self, environment: ProcessEnvironment, call: Call) -> None:
-        """Wait for the end of an environment that ended in a caller's thread, and so for the reply."""
-        environment.kill("exit")
+    async def settle(self, environment: ProcessEnvironment, call: Call, reason: Reason) -> None:
+        """End an environment that a caller's thread used, and wait for what its exit tells: the reply."""
+        environment.kill(reason)
         while call.reply is None:
             await call.news()
 
@@ -280,15 +280,20 @@ class Pool(Owner):
         return self._asleep is not None
 
     def withdraw(self, call: Call) -> None:
-        """Nobody awaits this invocation any more."""
-        lane = self._lanes.get(call.function)
-        if call.environment is None:
+        """Nobody awaits this invocation any more. It ends, and its reply tells what it used."""
+        call.withdrawn = True
+        environment = call.environment
+        if environment is None:
+            lane = self._lanes.get(call.function)
             if lane is not None and call in lane.waiting:
                 lane.waiting.remove(call)
                 self._waiting -= 1
-        elif call.environment.in_flight and call.environment.in_flight[0] is call:
-            # Its late reply would answer the next invocation, and its work is for nobody.
-            call.environment.kill("cancelled")
+            call.finished = time.monotonic()
+            call.reply = Ended("cancelled", None, None, None)
+        elif environment.in_flight and environment.in_flight[0] is call:
+            # Its late reply would answer the next invocation, and its work is for nobody. One that was sent ahead
+            # ends the same way when it comes to the head.
+            environment.kill("cancelled")
 
     def _start(self, lane: Lane, call: Call | None) -> None:
         environment = lane.templates.take()

@@ -216,6 +216,8 @@ class ProcessEnvironment:
         call.started = now
         self.deadline = now + call.timeout
         self._sampled_kb = 0
+        if call.withdrawn:
+            self.kill("cancelled")
 
     def _complete(self, reply: Result | Raised) -> None:
         call = self.in_flight.popleft()
@@ -228,9 +230,9 @@ class ProcessEnvironment:
         self.deadline = math.inf
         if not self.ready or is_spent(call.reply):
             self.kill("spent")
+        if self.reason is None and self.in_flight:
+            self._head(self.in_flight[0], now)
         if self.reason is None:
-            if self.in_flight:
-                self._head(self.in_flight[0], now)
             self._owner.free(self)
         call.wake()
 

@@ -36,14 +36,18 @@ def directory_of(target: str) -> Path:
     return Path(str(spec.origin)).absolute().parent
 
 
-def load_app(target: str, name: str | None = None) -> App:
+def load_app(target: str, name: str | None = None, *, anew: bool = False) -> App:
     """Import the target and return its app; `name` is the name that the app must have, where that is known.
+
+    `anew` forgets what was imported from the app's folder before, so that a reload gets the code as it is now.
 
     The rule for `__main__`: a program that was started as a file is imported here under the name
     `__fnframe_main__`, so what it guards with `if __name__ == "__main__":` does not run again.
     Raises whatever the import raises, and `ConfigurationError` when no app is found.
     """
     path = _file_of(target)
+    if anew:
+        _forget(directory_of(target))
     attribute = target.rpartition(":")[2] if ":" in target else ""
     module = _import_file(path) if path is not None else _import_module(target.partition(":")[0])
     if attribute:
@@ -111,6 +115,13 @@ def _attribute(module: Any, attribute: str, target: str) -> App:
             f"expected {target} to be an App or a function that returns one, found {value!r}; apps here: {apps}"
         )
     return value
+
+
+def _forget(folder: Path) -> None:
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is not None and folder in Path(file).parents and name != "__main__":
+            del sys.modules[name]
 
 
 class _first_on_path:

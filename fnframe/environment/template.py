@@ -23,6 +23,8 @@ IMPORT_PATH = "FNFRAME_IMPORT_PATH"
 """The variable by which a template learns its host's import path. It is not passed on to environments."""
 IMPORT_TIMEOUT = 60.0
 """Seconds that importing an app may take."""
+END_TIMEOUT = 5.0
+"""Seconds that a template may take to end its environments and itself."""
 
 
 class Template:
@@ -36,6 +38,7 @@ class Template:
         self._numbers = itertools.count(1)
         self._forking: dict[int, ProcessEnvironment] = {}
         self._environments: dict[int, ProcessEnvironment] = {}
+        self._imported = False
         self.memory_method: MemoryMethod = "unavailable"
         self.ended = anyio.Event()
         self.died: Callable[[], None] = lambda: None
@@ -59,6 +62,7 @@ class Template:
             raise ImportFailed(first.error_type, first.message, where=first.where, traceback=first.traceback)
         if first.version != VERSION:
             raise ConfigurationError(f"the template speaks version {first.version}, this host {VERSION}")
+        self._imported = True
         self.memory_method = first.memory_method
         self._readiness.watch(self._control.fileno(), self._hear)
         return first  # type: ignore[no-any-return]
@@ -86,12 +90,15 @@ class Template:
         """End the template and everything that descends from it. Returns when the process is gone."""
         self.died = lambda: None
         self._end()
-        with anyio.move_on_after(5, shield=True):
-            descriptor = os.pidfd_open(self._process.pid)
-            try:
-                await anyio.wait_readable(descriptor)
-            finally:
-                os.close(descriptor)
+        if not self._imported:  # Nothing descends from it yet, and an import cannot be asked to end.
+            self._process.kill()
+        with anyio.move_on_after(END_TIMEOUT, shield=True):
+            while self._process.poll() is None:
+                descriptor = os.pidfd_open(self._process.pid)
+                try:
+                    await anyio.wait_readable(descriptor)
+                finally:
+                    os.close(descriptor)
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()

@@ -24,7 +24,7 @@ from ..errors import ConfigurationError
 from ..function import Manifest
 from . import failure, worker
 from .target import load_app
-from .usage import Meter, peak_kb, resident_mb
+from .usage import Meter, peak_kb
 from .wire import VERSION, Exited, Fork, Forked, Frame, Imported, NotImported, Reader, Reaped, Release, encode
 
 
@@ -61,7 +61,16 @@ def _manifest(app: App) -> Manifest:
     gc.collect()
     gc.freeze()
     threads = tuple(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
-    return msgspec.structs.replace(manifest, baseline_mb=resident_mb(), threads=threads)
+    return msgspec.structs.replace(manifest, baseline_mb=_baseline_mb(), threads=threads)
+
+
+def _baseline_mb() -> float:
+    """What an environment begins with: less than the template itself holds, whose file pages a fork does not copy."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    _, _, usage = os.wait4(pid, 0)
+    return peak_kb(usage.ru_maxrss) / 1024
 
 
 def _not_imported(error: BaseException) -> NotImported:

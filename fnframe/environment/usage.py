@@ -51,9 +51,3 @@ class Meter:
 def peak_kb(ru_maxrss: int) -> int:
     """Linux counts `ru_maxrss` in kilobytes, macOS in bytes."""
     return ru_maxrss // 1024 if sys.platform == "darwin" else ru_maxrss
-
-
-def resident_mb() -> float:
-    """Resident memory of this process in MB."""
-    with open("/proc/self/statm", "rb") as statm:
-        return int(statm.read().split()[1]) * resource.getpagesize() / 2**20

@@ -91,8 +91,7 @@ class Raised(Frame, tag=18):
 class Send(Frame, tag=19):
     """From inside a handler: hand this event over; the environment waits for `Ack`."""
 
-    verb: str
-    name: str
+    function: str
     data: bytes
     number: int
 

@@ -137,7 +137,7 @@ class Worker:
             deadline=time.monotonic() + invoke.timeout,
             attempt=invoke.attempt,
             trace=invoke.event.traceparent,
-            send=self._send,
+            enqueue=self._enqueue,
         )
         try:
             value = self._call(invoke.event, context)
@@ -178,9 +178,9 @@ class Worker:
             return 0
         return int.from_bytes(self._size, sys.byteorder)
 
-    def _send(self, verb: str, name: str, data: Any) -> Any:
+    def _enqueue(self, function: str, data: Any) -> Any:
         self._sent += 1
-        frame = Send(verb, name, encode_json(data), self._sent)
+        frame = Send(function, encode_json(data), self._sent)
         if self._loop is not None and self._loop.is_running():
             return self._loop.exchange(self, frame)
         self.put(frame)

@@ -52,7 +52,7 @@ async def start_bundle(source: Source, readiness: Readiness, app: App | None = N
     try:
         _check(bundle.manifest, app)
         if app is None and any(function.isolation == "inline" for function in bundle.manifest.functions):
-            bundle.app = load_app(source.target, source.name)
+            bundle.app = load_app(source.target, source.name, anew=True)
         by_variables: dict[tuple[tuple[str, str], ...], Templates] = {(): Templates(template)}
         for function in bundle.manifest.functions:
             key = tuple(sorted(function.variables.items()))

@@ -55,16 +55,17 @@ class Running:
 
     def __init__(
         self, bundle: Bundle, plugins: Plugins, settings: Settings, engine: Engine, pool: Pool, tasks: TaskGroup,
-        *, source: Source, readiness: Readiness, clock: Clock, debug: bool,
+        *, source: Source, embedded: App | None, mounted: frozenset[str], readiness: Readiness, clock: Clock,
+        debug: bool,
     ) -> None:  # fmt: skip
         self.plugins = plugins
         self.settings = settings
         self.engine = engine
         self.debug = debug
-        self.started: list[tuple[str, str]] = []
-        """Function and what its trigger said when it was ready, for each mapping that is served."""
         self._bundle = bundle
         self._source = source
+        self._embedded = embedded
+        self._mounted = mounted
         self._readiness = readiness
         self._clock = clock
         self.pool = pool
@@ -72,7 +73,8 @@ class Running:
         self._pollers: dict[str, anyio.CancelScope] = {}
         self._settled = plugins.observer("fnframe_event_settled")
         self._changed = anyio.Event()
-        self._serving: dict[str, anyio.CancelScope] = {}
+        self._serving: dict[str, _Service] = {}
+        self._which: Serve = "none"
         self._closed = False
         self.dispatcher = Dispatcher(
             Judge(platform.node()),
@@ -94,6 +96,11 @@ class Running:
     def manifest(self) -> Manifest:
         """The app's functions and triggers, as they are served now."""
         return self._bundle.manifest
+
+    @property
+    def started(self) -> list[tuple[str, str]]:
+        """Function and what its trigger said when it was ready, for each mapping that is served."""
+        return [each for service in self._serving.values() for each in service.started]
 
     def mappings(self, kind: type[Trigger]) -> list[BoundMapping]:
         """The event source mappings of one type of trigger, in the order of the app's declarations."""
@@ -150,8 +157,8 @@ class Running:
             await changed.wait()
 
     async def reload(self) -> Manifest:
-        """Serve the code as it is now; what runs ends in the old. When it is broken, raises and goes on with the old."""
-        bundle = await start_bundle(self._source, self._readiness)
+        """Serve the code as it is now; what runs ends in the old. Broken, it raises and the old goes on."""
+        bundle = await start_bundle(self._source, self._readiness, self._embedded)
         old, self._bundle = self._bundle, bundle
         self._open(bundle)
         try:
@@ -163,16 +170,14 @@ class Running:
 
     async def serve(self, which: Serve) -> None:
         """Start the triggers: all, or those whose events can wait outside. Returns when they are ready."""
-        kinds = {spec.kind for function in self.manifest.functions for spec in function.triggers}
-        for kind in sorted(kinds):
-            type_ = self._trigger_type(kind)
-            if which == "all" or (which == "backlog" and type_.has_backlog):
-                await self._tasks.start(self._serve_kind, type_)
+        self._which = which
+        for kind in sorted(_specs_by_kind(self.manifest)):
+            await self._serve_kind(kind)
 
     async def close(self) -> None:
         """Stop the triggers and drain for at most `grace` seconds; what is left stays in the queues."""
-        for scope in self._serving.values():
-            scope.cancel()
+        for service in self._serving.values():
+            service.scope.cancel()
         with anyio.move_on_after(self.settings.grace):
             await self.drained()
 
@@ -185,32 +190,42 @@ class Running:
             await self.pool.close()
             await self._bundle.close()
 
-    async def _serve_kind(self, type_: type[Trigger], *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    async def _serve_kind(self, kind: str) -> None:
+        if kind in self._mounted:
+            return
+        type_ = self._trigger_type(kind)
+        if self._which == "all" or (self._which == "backlog" and type_.has_backlog):
+            await self._tasks.start(self._run_triggers, type_)
+
+    async def _run_triggers(self, type_: type[Trigger], *, task_status: anyio.abc.TaskStatus[None]) -> None:
         mappings = self.mappings(type_)
-        with anyio.CancelScope() as scope:
-            self._serving[kind_of(type_)] = scope
-            async with anyio.create_task_group() as tasks:
-                texts = await tasks.start(_run_all, type_, mappings)
-                self.started += [
-                    (mapping.function.name, str(text)) for mapping, text in zip(mappings, texts, strict=True)
-                ]
-                task_status.started()
+        self._serving[kind_of(type_)] = service = _Service()
+        try:
+            with service.scope:
+                async with anyio.create_task_group() as tasks:
+                    texts = await tasks.start(_run_all, type_, mappings)
+                    names = [mapping.function.name for mapping in mappings]
+                    service.started = list(zip(names, map(str, texts), strict=True))
+                    task_status.started()
+        except BaseExceptionGroup as group:
+            raise _only(group) from None
+        finally:
+            if self._serving.get(kind_of(type_)) is service:
+                del self._serving[kind_of(type_)]
+            service.ended.set()
 
     async def _serve_anew(self, old: Manifest) -> None:
         """Restart the triggers of the kinds whose mappings a reload changed."""
         before, after = _specs_by_kind(old), _specs_by_kind(self.manifest)
-        for kind in {*before, *after}:
-            if before.get(kind) == after.get(kind) or kind not in {
-                *self._serving,
-                *(after.keys() - before.keys()),
-            }:
+        for kind in sorted({*before, *after}):
+            service = self._serving.get(kind)
+            if service is not None and before.get(kind) == after.get(kind):
                 continue
-            if kind in self._serving:
-                self._serving.pop(kind).cancel()
-            names = {name for name, _ in before.get(kind, [])}
-            self.started = [(name, text) for name, text in self.started if name not in names]
+            if service is not None:
+                service.scope.cancel()
+                await service.ended.wait()  # What it holds, a port say, its successor needs.
             if kind in after:
-                await self._tasks.start(self._serve_kind, self._trigger_type(kind))
+                await self._serve_kind(kind)
 
     def _template_died(self) -> None:
         self._tasks.start_soon(self._revive)
@@ -282,7 +297,7 @@ class Running:
         """Hand over an event that a handler sent from inside; its id makes a retry repeat rather than multiply."""
         cause = invocation.event
         event = Event(
-            id=f"{cause.id}:{send.name}:{send.number}",
+            id=f"{cause.id}:{send.function}:{send.number}",
             source=f"app:{self.manifest.app}",
             type="fnframe.function.enqueued",
             time=now(),
@@ -292,7 +307,7 @@ class Running:
             depth=cause.depth + 1,
         )
         try:
-            await self.accept(send.name, event, trigger="function")
+            await self.accept(send.function, event, trigger="function")
         except FnframeError as error:
             return Ack(None, str(error))
         return Ack(event.id, None)
@@ -308,6 +323,15 @@ class Running:
             raise NotRunning(
                 f"the app {self.manifest.app!r} has ended; use it inside `async with app.run() as running:`"
             )
+
+
+class _Service:
+    """The running triggers of one kind."""
+
+    def __init__(self) -> None:
+        self.scope = anyio.CancelScope()
+        self.ended = anyio.Event()
+        self.started: list[tuple[str, str]] = []
 
 
 @asynccontextmanager
@@ -342,14 +366,19 @@ async def run_target(
 
 @asynccontextmanager
 async def run_app(
-    app: App, *, target: str | None, mounted: tuple[type[Trigger], ...], settings: Mapping[str, Any]
+    app: App,
+    *,
+    target: str | None,
+    mounted: tuple[type[Trigger], ...],
+    plugins: Sequence[object],
+    settings: Mapping[str, Any],
 ) -> AsyncIterator[Running]:
     """Run an app in the process that declared it; see `App.run`."""
     if app.running is not None:
         raise ConfigurationError(f"the app {app.name!r} runs already in this process")
     app.manifest()
-    without = {kind_of(kind) for kind in mounted}
-    async with _run(source_of(app, target), app.directory, settings=settings, app=app, without=without) as running:
+    source = source_of(app, target)
+    async with _run(source, app.directory, settings=settings, plugins=plugins, app=app, mounted=mounted) as running:
         app.running = running
         try:
             yield running
@@ -369,7 +398,7 @@ async def _run(
     state_file: Path | None = None,
     clock: Clock | None = None,
     app: App | None = None,
-    without: set[str] | None = None,
+    mounted: tuple[type[Trigger], ...] = (),
 ) -> AsyncIterator[Running]:
     raise_descriptor_limit()
     loaded = load_plugins(directory, plugins)
@@ -402,6 +431,8 @@ async def _run(
                 pool,
                 tasks,
                 source=source,
+                embedded=app,
+                mounted=frozenset(map(kind_of, mounted)),
                 readiness=readiness,
                 clock=clock,
                 debug=debug,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -62,13 +62,17 @@ class RunningInThread:
         portal, pool = self._portal, self._running.pool
         if pool.is_asleep:
             portal.call(pool.wake)
-        answered = environment.exchange_blocking(
-            call,
-            lambda send: portal.call(self._running.deliver, invocation, send),
-            lambda: portal.call(environment.drain_output),
-        )
+        try:
+            answered = environment.exchange_blocking(
+                call,
+                lambda send: portal.call(self._running.deliver, invocation, send),
+                lambda: portal.call(environment.drain_output),
+            )
+        except BaseException:  # Ctrl-C in the caller's thread.
+            portal.call(pool.settle, environment, call, "cancelled")
+            raise
         if not answered:
-            portal.call(pool.settle, environment, call)
+            portal.call(pool.settle, environment, call, "exit")
         elif is_spent(call.reply):
             portal.call(environment.kill, "spent")
 
@@ -84,9 +88,11 @@ class RunningInThread:
 
 
 @contextmanager
-def run_app_in_thread(app: App, *, target: str | None, settings: Mapping[str, Any]) -> Iterator[RunningInThread]:
+def run_app_in_thread(
+    app: App, *, target: str | None, plugins: Sequence[object], settings: Mapping[str, Any]
+) -> Iterator[RunningInThread]:
     """See `App.run_in_thread`."""
     with start_blocking_portal("asyncio") as portal:
-        running = run_app(app, target=target, mounted=(), settings=settings)
+        running = run_app(app, target=target, mounted=(), plugins=plugins, settings=settings)
         with portal.wrap_async_context_manager(running) as inside:
             yield RunningInThread(inside, portal)

@@ -258,6 +258,15 @@ def writes(event):
         file.write(f"{n}\n")
 
 
+@app.function(timeout=30.0)
+def writes_when(event):
+    (path, n, gate) = event
+    while gate and not Path(gate).exists():
+        time.sleep(0.005)
+    with open(path, "a") as file:
+        file.write(f"{n}\n")
+
+
 @app.function()
 def chain(path, context: Context):
     with open(path, "a") as file:

@@ -171,15 +171,79 @@ async def test_idle_environments_end():
         assert (await running.invoke("pid")).unwrap()["pid"] != info["pid"]
 
 
-async def test_a_cancelled_call_ends_its_invocation(tmp_path):
-    async with run_target(APP) as running:
+class Reports:
+    def __init__(self):
+        self.started, self.reports = [], []
+
+    @hookimpl
+    def fnframe_invocation_started(self, request_id):
+        self.started.append(request_id)
+
+    @hookimpl
+    def fnframe_invocation_reported(self, report):
+        self.reports.append(report)
+
+
+async def test_a_cancelled_call_ends_its_invocation_and_reports_what_it_used(tmp_path):
+    heard = Reports()
+    async with run_target(APP, plugins=[heard]) as running:
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(running.invoke, "waits_for", str(tmp_path / "never"))
-                await until(lambda: len(pool_of(running)._live) == 2)
+                await until(
+                    lambda: any(environment.in_flight and environment.ready for environment in running.pool._live)
+                )
                 scope.cancel()
+        await until(lambda: len(heard.reports) == 1)
+        assert heard.reports[0].outcome == "Invocation.Cancelled"
+        assert heard.reports[0].max_memory_used_mb > 5
+        assert heard.reports[0].duration_ms > 0
         await until(lambda: pool_of(running).statistics()["live"] == 1 and not pool_of(running)._dying)
         assert (await running.invoke("echo", 1)).unwrap() == 1
+    assert heard.started == [report.request_id for report in heard.reports]
+
+
+async def test_a_call_cancelled_while_it_waits_has_used_nothing(tmp_path):
+    heard = Reports()
+    gate = tmp_path / "gate"
+    async with run_target(APP, settings={"max_environments": 2}, plugins=[heard]) as running:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.invoke, "waits_for", str(gate))
+            await until(lambda: len(pool_of(running)._live) == 2)
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as cancelled:
+                    cancelled.start_soon(running.invoke, "echo", 1)
+                    await until(lambda: pool_of(running).statistics()["waiting"] == 1)
+                    scope.cancel()
+            assert [report.outcome for report in heard.reports] == ["Invocation.Cancelled"]
+            assert heard.reports[0].max_memory_used_mb is None
+            assert heard.reports[0].environment_id == ""
+            gate.touch()
+
+
+async def test_a_call_cancelled_behind_another_ends_when_its_turn_comes(tmp_path):
+    """It was sent ahead into the socket of a busy environment."""
+    heard = Reports()
+    gate, log = tmp_path / "gate", tmp_path / "log"
+    async with run_target(APP, settings={"max_environments": 2}, plugins=[heard]) as running:
+        for n in range(700):  # Until the function counts as short.
+            await running.invoke("writes_when", [str(log), n, ""])
+        assert pool_of(running)._lanes["writes_when"].longest < SHORT
+        heard.reports.clear()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.invoke, "writes_when", [str(log), "first", str(gate)])
+            await until(lambda: any(environment.in_flight for environment in running.pool._live))
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as cancelled:
+                    cancelled.start_soon(running.invoke, "writes_when", [str(log), "second", str(tmp_path / "never")])
+                    await until(lambda: any(len(environment.in_flight) == 2 for environment in running.pool._live))
+                    scope.cancel()
+            assert heard.reports == []
+            gate.touch()
+        await until(lambda: len(heard.reports) == 2)
+        assert sorted(report.outcome for report in heard.reports) == ["Invocation.Cancelled", "success"]
+        assert (await running.invoke("writes_when", [str(log), "third", ""])).report.outcome == "success"
+    assert log.read_text().split()[-2:] == ["first", "third"]
 
 
 async def test_the_template_may_die():

@@ -50,7 +50,7 @@ class Values:
 class Recorder:
     """`fnframe.Mapping` that notes what is enqueued: accepts `bound` events, and each id once."""
 
-    settings = None
+    settings = Files.Settings()
     app = "test"
     debug = False
 

@@ -87,6 +87,18 @@ async def test_a_hard_link_is_an_object(kit: Any, mapping: Any, uploads: Path) -
         await kit.until(lambda: mapping.created == ["a.jpg"])
 
 
+async def test_a_change_through_another_link_is_found_by_looking(kit: Any, uploads: Path) -> None:
+    """The system tells of the folder in which a file was opened only; this came out of the storm's test."""
+    mapping = kit.Recorder(Files("uploads"), uploads.parent)
+    mapping.settings = Files.Settings(reconcile=0.05)
+    elsewhere = uploads.parent / "elsewhere"
+    elsewhere.write_text("x")
+    (uploads / "a.jpg").hardlink_to(elsewhere)
+    async with kit.serving(mapping):
+        elsewhere.write_text("more")
+        await kit.until(lambda: [found.size for found in mapping.objects] == [1, 4])
+
+
 async def test_a_link_to_what_is_being_written_elsewhere_waits(
     kit: Any, mapping: Any, uploads: Path, fence: Any
 ) -> None:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not LIMITS.exists(), reason="inotify is Linux's"
 SERVE = """
 import anyio, sys
 from pathlib import Path
-from fnframe import ConfigurationError, Function
+from fnframe import ConfigurationError
 from fnframe_files import Files
 
 Path("/proc/sys/user", sys.argv[1]).write_text("3")
@@ -31,7 +31,7 @@ class State:
         return []
 
 class Mapping:
-    trigger, directory, state = Files("uploads"), Path(sys.argv[2]), State()
+    trigger, settings, directory, state = Files("uploads"), Files.Settings(), Path(sys.argv[2]), State()
 
 async def serve():
     mappings = [Mapping()]

@@ -102,8 +102,8 @@ class Hands:
         name, *arguments = operation
         try:
             getattr(self, "_" + name.replace(" ", "_"))(*arguments)
-        except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, OSError):
-            pass
+        except OSError:
+            pass  # No file of that name to remove, a folder where a file was meant: nothing happened.
         writing = {os.fstat(file.fileno()).st_ino for file in self.opened.values()}
         for path in self.root.rglob("*"):
             if path.is_file() and path.stat().st_ino not in writing:
@@ -121,20 +121,27 @@ class Hands:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
+    def _alone(self, key: str) -> Path:
+        """A change through one of several links is told of that one only; the others are found by looking."""
+        path = self._path(key)
+        if path.exists() and path.stat().st_nlink > 1:
+            raise FileExistsError(path)
+        return path
+
     def _fresh(self) -> Path:
         self._number += 1
         return self.aside / str(self._number)
 
     def _write(self, key: str, content: bytes) -> None:
-        self._path(key).write_bytes(content)
+        self._alone(key).write_bytes(content)
 
     def _append(self, key: str, content: bytes) -> None:
-        with self._path(key).open("ab") as file:
+        with self._alone(key).open("ab") as file:
             file.write(content)
 
     def _open(self, key: str, content: bytes) -> None:
         if key not in self.opened:
-            self.opened[key] = self._path(key).open("wb", buffering=0)
+            self.opened[key] = self._alone(key).open("wb", buffering=0)
         self.opened[key].write(content)
 
     def _close(self, key: str) -> None:

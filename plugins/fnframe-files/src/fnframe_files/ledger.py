@@ -23,7 +23,7 @@ from .version import Version, digest
 if TYPE_CHECKING:
     from fnframe import Mapping
 
-    from .trigger import Files
+    from .trigger import Files, FilesSettings
 
 log = logging.getLogger("fnframe.files")
 
@@ -42,6 +42,7 @@ class Ledger:
     def __init__(self, mapping: Mapping) -> None:
         trigger: Files = mapping.trigger
         self.trigger = trigger
+        self.settings: FilesSettings = mapping.settings
         self.root = str((mapping.directory / trigger.bucket).resolve())
         self.known: dict[str, Version] = {}
         self.delivered = 0

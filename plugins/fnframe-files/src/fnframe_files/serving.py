@@ -65,7 +65,7 @@ def _watcher(interval: float | None, ledgers: list[Ledger], stack: ExitStack) ->
 
     notifier = Notifier()
     stack.callback(notifier.close)
-    return Watcher(ledgers, notifier)
+    return Watcher(ledgers, notifier, ledgers[0].settings.reconcile)
 
 
 def _interval(ledger: Ledger) -> float | None:

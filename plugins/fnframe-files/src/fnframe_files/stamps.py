@@ -23,11 +23,11 @@ def clock() -> int:
 
 
 def wait(now: int, status: os.stat_result) -> float:
-    """Seconds until a change to a file could not bear the stamp that the file bears at `now`."""
+    """Seconds after which to ask again, while a further change could bear the stamp that the file bears at `now`."""
     # A stamp from far ahead is that of a clock which was set back, or of another machine: waiting would not help.
     if status.st_dev in _precise or not 0 <= status.st_ctime_ns - now < _SECOND:
         return 0.0
-    return max(0.0, (now + _TICK - time.time_ns()) / _SECOND)
+    return _TICK / _SECOND
 
 
 def learn(folder: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import msgspec
 
 from fnframe import ConfigurationError, Trigger
 
@@ -16,6 +18,13 @@ if TYPE_CHECKING:
     from fnframe import Mapping
 
 TEMPORARY = (".*", "*~", "#*#", "~$*", "*.tmp", "*.temp", "*.swp", "*.part", "*.partial", "*.crdownload", "*.download")
+
+
+class FilesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[files]` in fnframe.toml. `reconcile`: all folders are looked through every so many seconds, for what the
+    system never told: a change through another hard link, or one made on another machine."""
+
+    reconcile: Annotated[float, msgspec.Meta(gt=0)] = 600.0
 
 
 class Files(Trigger, frozen=True):
@@ -44,6 +53,7 @@ class Files(Trigger, frozen=True):
     settle: float = 1.0
 
     has_backlog: ClassVar[bool] = True
+    Settings: ClassVar[type[msgspec.Struct]] = FilesSettings
 
     def __post_init__(self) -> None:
         if not isinstance(self.bucket, str) or not self.bucket:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fnframe.files")
 
-RECONCILE = 600.0
 MISSING = 1.0
 SHORTEST_RETRY = 0.001
 LONGEST_RETRY = 8.0
@@ -30,13 +29,13 @@ Seen = dict["Ledger", set[str]]
 
 
 class Watcher:
-    """Watches the folders of some ledgers: with inotify, or by looking at all of them every `interval` seconds.
+    """Watches the folders of some ledgers, with inotify or without; looks through all every `interval` seconds.
 
     What the system tells is a hint where to look, no more: an event is made of what a look finds. So hints that come
     twice, late, or not at all (an overflow, a restart) cost time and nothing else.
     """
 
-    def __init__(self, ledgers: list[Ledger], notifier: Notifier | None, interval: float = RECONCILE) -> None:
+    def __init__(self, ledgers: list[Ledger], notifier: Notifier | None, interval: float) -> None:
         self._ledgers = ledgers
         self._notifier = notifier
         self._interval = interval

@@ -1,0 +1,126 @@
+"""The stand-alone server: uvicorn, in the event loop of the running app."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from fnframe import ConfigurationError
+
+from .router import Router
+from .service import answer
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskStatus
+    from starlette.types import ASGIApp, Receive, Scope, Send
+    from uvicorn import Server
+
+    from fnframe import Mapping
+
+    from .trigger import HttpSettings
+
+DRAIN = 10
+"""Seconds that requests in progress have to finish, when the server ends."""
+
+BACKLOG = 2048
+
+ELSEWHERE = "choose another with --{0}, with the variable FNFRAME_HTTP_{1} or with `{0}` under [http] in fnframe.toml"
+OTHER_PORT = ELSEWHERE.format("port", "PORT")
+OTHER_HOST = ELSEWHERE.format("host", "HOST")
+
+
+async def serve(mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) -> None:
+    """Serve these mappings until cancelled; then take no more connections and let requests in progress finish."""
+    router = Router(mappings)
+    settings: HttpSettings = mappings[0].settings
+    listener = _listener(settings)
+    try:
+        server = _server(application(router))
+        await server.startup(sockets=[listener])
+    except BaseException:
+        listener.close()
+        raise
+    try:
+        task_status.started(_texts(mappings, listener))
+        await server.main_loop()
+    finally:
+        # Its first step, before anything waits, closes the listener: a reload binds the port again at once.
+        with anyio.CancelScope(shield=True):
+            await server.shutdown(sockets=[listener])
+
+
+def application(router: Router) -> ASGIApp:
+    """The ASGI application of a fixed set of routes."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(scope, receive, send, lambda: router)
+
+    return application
+
+
+def _server(application: ASGIApp) -> Server:
+    """A uvicorn server that leaves signals and logging to whom they belong to."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "the HTTP server needs asyncio, and this app runs on trio: mount fnframe_http.asgi(app) in an ASGI server "
+            "that runs on trio (hypercorn), or run the app on asyncio"
+        ) from None
+    try:
+        import uvicorn
+    except ImportError:
+        problem = "the HTTP server needs uvicorn: install fnframe-http[server], or mount fnframe_http.asgi(app)"
+        raise ConfigurationError(problem) from None
+
+    config = uvicorn.Config(
+        application,
+        http="httptools" if find_spec("httptools") else "h11",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=DRAIN,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    return server
+
+
+def _listener(settings: HttpSettings) -> socket.socket:
+    """A socket that listens at the address of the settings. Raises `ConfigurationError` that names the setting."""
+    host, port = settings.host, settings.port
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.create_server(address, family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(_problem(error, host, port)) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _problem(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"http.port: port {port} of {host} is in use by another program; {OTHER_PORT}"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"http.port: port {port} may not be used without more rights; {OTHER_PORT}"
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    return f"http.host: this machine cannot listen at {host!r}: {reason}; {OTHER_HOST}"
+
+
+def _texts(mappings: Sequence[Mapping], listener: socket.socket) -> list[str]:
+    host, port = listener.getsockname()[:2]
+    base = f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
+    return [f"{route.method} {base}{route.path}" for route in (mapping.trigger.parsed() for mapping in mappings)]
