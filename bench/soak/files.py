@@ -18,7 +18,8 @@ from statistics import median
 from typing import Any
 
 import anyio
-from fnframe_files import Files
+from anyio.lowlevel import checkpoint
+from fnframe_files import Files, notifier, serving  # noqa: F401  imported late as a rule, which is not measured here
 
 from fnframe import Event, Function
 
@@ -78,8 +79,9 @@ async def measure(name: str, root: Path, count: int, *, gap: float = 0.0, before
     (root / "uploads").mkdir()
     mapping = Counting(root, count)
     written = await write(root, count, gap) if before else []
-    began = time.time()
+    began, pauses = time.time(), [0.0]
     async with anyio.create_task_group() as tasks:
+        tasks.start_soon(feel, pauses)
         await tasks.start(serve, mapping)
         if not before:
             written = await write(root, count, gap)
@@ -93,9 +95,18 @@ async def measure(name: str, root: Path, count: int, *, gap: float = 0.0, before
     print(
         f"{name:<10}  {count:>6,} files, written in {written[-1] - written[0]:.2f} s, seen in {seconds:.2f} s: "
         f"{len(mapping.counts) / seconds:>6,.0f} files/s{'' if before else f', latency {latency:.1f} ms'}, "
-        f"lost {lost}, twice {twice}"
+        f"longest pause {max(pauses) * 1000:.1f} ms, lost {lost}, twice {twice}"
     )
     return not lost and not twice
+
+
+async def feel(pauses: list[float]) -> None:
+    """Note how long others in the event loop have to wait."""
+    while True:
+        begin = time.monotonic()
+        await checkpoint()
+        pauses.append(time.monotonic() - begin)
+        await anyio.sleep(0.0005)
 
 
 async def write(root: Path, count: int, gap: float) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -72,9 +72,9 @@ class Call:
 
     def wake(self) -> None:
         """Wake whoever awaits this call: its reply, a request, or unsent bytes are there."""
-        if self._parked is not None:
-            self._parked()
-            self._parked = None
+        parked, self._parked = self._parked, None
+        if parked is not None:
+            parked()
 
     def then(self, callback: Callable[[], object]) -> None:
         """Call back when the reply to this withdrawn call is there; nobody awaits it any more."""
@@ -83,7 +83,7 @@ class Call:
         else:
             self._parked = callback
 
-    async def news(self) -> None:
-        """Wait for the next `wake`."""
+    def news(self) -> Awaitable[object]:
+        """What to await for the next `wake`."""
         wait, self._parked = park()
-        await wait
+        return wait

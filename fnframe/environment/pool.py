@@ -48,6 +48,11 @@ class Lane:
         self.live = 0
         self.longest = 1.0
 
+    def learn(self, duration: float) -> None:
+        """Learn from how long an invocation took whether sending ahead is wise."""
+        longest = self.longest * FADE
+        self.longest = duration if duration > longest else longest
+
     def borrow(self) -> ProcessEnvironment | None:
         while True:
             try:
@@ -197,7 +202,6 @@ class Pool(Owner):
         except BaseException:
             self.withdraw(call)
             raise
-        self._note(call)
 
     # An invocation finds its environment.
 
@@ -342,12 +346,6 @@ class Pool(Owner):
         if call.environment is environment:
             environment.send_rest(call)
 
-    def _note(self, call: Call) -> None:
-        """Learn from how long an invocation took whether sending ahead is wise."""
-        lane = self._lanes.get(call.function)
-        if lane is not None:
-            lane.longest = max(call.finished - call.started, lane.longest * FADE)
-
     def _until_idle_end(self, now: float) -> float:
         """End what has been idle too long; seconds until the next one will have been."""
         soonest = now + self._idle_timeout
@@ -378,17 +376,19 @@ class Pool(Owner):
 
     # What environments tell.
 
-    def free(self, environment: ProcessEnvironment) -> None:
+    def free(self, environment: ProcessEnvironment, duration: float | None = None) -> None:
         lane = self._lanes.get(environment.function)
         if lane is None or lane.templates.template is not environment.template:
             environment.kill("idle")
             return
-        depth = 2 if lane.longest < SHORT else 1
-        while lane.waiting and len(environment.in_flight) < depth:
-            self._waiting -= 1
-            environment.send(lane.waiting.popleft())
+        if duration is not None:
+            lane.learn(duration)
+        if lane.waiting:
+            depth = 2 if lane.longest < SHORT else 1
+            while lane.waiting and len(environment.in_flight) < depth:
+                self._waiting -= 1
+                environment.send(lane.waiting.popleft())
         if not environment.in_flight:
-            environment.idle_since = time.monotonic()
             lane.idle.append(environment)
             if self._waiting:
                 self._serve_starving()

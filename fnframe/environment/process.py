@@ -59,9 +59,12 @@ class ProcessEnvironment:
         self.template = template
         self._reader = Reader()
         self._watching = False
+        self._bound = 0.0
         self._memory_kb = 0
         self._statm = -1
         self._sampled_kb = 0
+        self._cpu_us = 0
+        """Processor time that was told already; the exit status tells of the whole life."""
         self._exit: Exited | None = None
         self._owner = Owner()
 
@@ -80,7 +83,8 @@ class ProcessEnvironment:
         self._readiness.watch(self._output, self._output_readable)
         self._readiness.watch(self._connection.fileno(), self._readable)
         self._watching = True
-        self.deadline = time.monotonic() + INIT_TIMEOUT
+        self._bound = time.monotonic()
+        self.deadline = self._bound + INIT_TIMEOUT
         self._put(bind)
 
     def send(self, call: Call) -> None:
@@ -191,7 +195,7 @@ class ProcessEnvironment:
     def _take(self, frame: Any) -> None:
         kind = type(frame)
         if kind is Ready:
-            self._become_ready()
+            self._become_ready(frame)
         elif not self.in_flight:
             if kind is Raised:  # A start function failed in an environment that nobody waits for yet.
                 self.kill("init")
@@ -201,15 +205,18 @@ class ProcessEnvironment:
         elif kind is Result or kind is Raised:
             self._complete(frame)
 
-    def _become_ready(self) -> None:
+    def _become_ready(self, ready: Ready) -> None:
         self.ready = True
+        self._cpu_us = ready.cpu_us
         now = time.monotonic()
         if self.in_flight:
             call = self.in_flight[0]
-            call.init = now - call.placed
+            # By the environment's own word: that this process heard it late is no part of it.
+            call.init = max(0.0, ready.at - max(self._bound, call.placed))
             self._head(call, now)
         else:
             self.deadline = math.inf
+            self.idle_since = now
             self._owner.free(self)
 
     def _head(self, call: Call, now: float) -> None:
@@ -225,15 +232,17 @@ class ProcessEnvironment:
         if usage.pending:
             self._output_readable(call)
             self._put(Drained())
+        self._cpu_us += usage.cpu_us or 0
         call.reply = self._judged(reply)
         call.finished = now = time.monotonic()
         self.deadline = math.inf
-        if not self.ready or is_spent(call.reply):
+        if usage.children or call.reply is not reply or not self.ready:
             self.kill("spent")
-        if self.reason is None and self.in_flight:
+        elif self.in_flight:
             self._head(self.in_flight[0], now)
         if self.reason is None:
-            self._owner.free(self)
+            self.idle_since = now
+            self._owner.free(self, now - call.started)
         call.wake()
 
     def _output_readable(self, call: Call | None = None) -> None:
@@ -282,9 +291,10 @@ class ProcessEnvironment:
         if self._statm >= 0:
             os.close(self._statm)
             self._statm = -1
+        cpu_us = max(0, reaped.cpu_us - self._cpu_us) if reaped else None
         peak = max(reaped.peak_kb if reaped else 0, self._sampled_kb) or None
         for call in [*self.in_flight, *([self.direct] if self.direct is not None else [])]:
-            call.reply = Ended(self.reason, self._exit, peak, reaped.cpu_us if reaped else None)
+            call.reply = Ended(self.reason, self._exit, peak, cpu_us)
             call.finished = time.monotonic()
             call.wake()
         self.in_flight.clear()
@@ -331,6 +341,7 @@ class ProcessEnvironment:
             self._connection.sendall(encode(Drained()))
         self.deadline = math.inf
         self.direct = None
+        self._cpu_us += reply.usage.cpu_us or 0
         call.finished = self.idle_since = time.monotonic()
         call.reply = self._judged(reply)
 
@@ -363,8 +374,8 @@ class Owner:
     def place(self, call: Call) -> None:
         """It could not take this invocation: find another."""
 
-    def free(self, environment: ProcessEnvironment) -> None:
-        """It can take another invocation."""
+    def free(self, environment: ProcessEnvironment, duration: float | None = None) -> None:
+        """It can take another invocation; the one before took so many seconds."""
 
     def gone(self, environment: ProcessEnvironment, unstarted: list[Call]) -> None:
         """It takes no more, though it may still be dying; these invocations it did not begin."""

@@ -48,7 +48,7 @@ class Template:
         """Wait for the import to end. Raises `ImportFailed`."""
         try:
             with anyio.fail_after(IMPORT_TIMEOUT):
-                frames: list[Any] = []
+                frames: Sequence[Any] = ()
                 while not frames:
                     await anyio.wait_readable(self._control)
                     data = self._control.recv(65536)

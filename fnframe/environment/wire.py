@@ -6,6 +6,8 @@ of a template carries the version, so that a mixture is refused by name.
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -55,7 +57,14 @@ class Drained(Frame, tag=4):
 
 
 class Ready(Frame, tag=16):
-    """Bound; the app's start functions have run."""
+    """Bound; the app's start functions have run.
+
+    `at` is when, on the scale of `time.monotonic()`, which all processes of a machine share; `cpu_us` the processor
+    time that it took, in microseconds.
+    """
+
+    at: float
+    cpu_us: int
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True):
@@ -149,6 +158,8 @@ class Reaped(Frame, tag=52):
 
 
 _HEADER = 4
+_LENGTH = struct.Struct(">I")
+_length, _put_length = _LENGTH.unpack_from, _LENGTH.pack_into
 
 AnyFrame = (
     Bind | Invoke | Ack | Drained | Ready | Result | Raised | Send | Fork | Release | Imported | NotImported | Forked
@@ -160,9 +171,9 @@ _decode = msgspec.msgpack.Decoder(AnyFrame).decode
 
 
 def encode(frame: Frame) -> bytearray:
-    buffer = bytearray(64)
+    buffer = bytearray(_HEADER)
     _encode_into(frame, buffer, _HEADER)
-    buffer[:_HEADER] = (len(buffer) - _HEADER).to_bytes(_HEADER)
+    _put_length(buffer, 0, len(buffer) - _HEADER)
     return buffer
 
 
@@ -174,21 +185,18 @@ class Reader:
     def __init__(self) -> None:
         self._rest = bytearray()
 
-    def feed(self, data: bytes) -> list[Any]:
-        buffer: bytes | bytearray = data
-        if self._rest:
-            self._rest += data
-            buffer = self._rest
+    def feed(self, data: bytes) -> Sequence[Any]:
+        if not self._rest and len(data) > _HEADER and _length(data, 0)[0] + _HEADER == len(data):
+            return (_decode(data[_HEADER:]),)  # One whole frame: nearly always.
+        self._rest += data
+        buffer, self._rest = self._rest, bytearray()
         frames = []
         start, size = 0, len(buffer)
         while size - start >= _HEADER:
-            end = start + _HEADER + int.from_bytes(buffer[start : start + _HEADER])
+            end = start + _HEADER + _length(buffer, start)[0]
             if end > size:
                 break
             frames.append(_decode(buffer[start + _HEADER : end]))
             start = end
-        if start:
-            self._rest = bytearray(buffer[start:])
-        elif buffer is data:
-            self._rest = bytearray(data)
+        self._rest = buffer[start:] if start else buffer
         return frames

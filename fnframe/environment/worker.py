@@ -30,7 +30,6 @@ from .wire import Ack, Bind, Drained, Frame, Invoke, Raised, Reader, Ready, Resu
 
 if TYPE_CHECKING:
     from ..app import App
-    from ..event import Event
 
 MB = 1024 * 1024
 RECEIVE = 64 * 1024
@@ -93,7 +92,7 @@ class Worker:
         except Exception as error:
             self.put(failure.raised(error, self._stop(), init=True))
             _leave(1)
-        self.put(Ready())
+        self.put(Ready(time.monotonic(), self._meter.used()[1]))
         while True:
             invoke = self._next(Invoke)
             reply = self._invoke(invoke)
@@ -128,19 +127,15 @@ class Worker:
 
     def _invoke(self, invoke: Invoke) -> Result | Raised:
         self._meter.start()
-        self._event, self._sent = invoke.event, 0
-        function = self._function
-        context = Context(
-            request_id=invoke.request_id,
-            function=function.name,
-            memory=function.memory,
-            deadline=time.monotonic() + invoke.timeout,
-            attempt=invoke.attempt,
-            trace=invoke.event.traceparent,
-            enqueue=self._enqueue,
-        )
         try:
-            value = self._call(invoke.event, context)
+            if self._arguments == 0:
+                value = self._handler()
+            elif self._arguments == 1:
+                value = self._handler(self._decode(invoke.event))
+            else:
+                value = self._handler(self._decode(invoke.event), self._context(invoke))
+            if self._loop is not None:
+                value = self._loop.run(value)
         except schema.InvalidEvent as problem:
             return Raised(INVALID_EVENT, f"Unable to unmarshal input: {problem}", [], True, self._stop())
         except BaseException as error:
@@ -157,14 +152,18 @@ class Worker:
             return Raised(RESPONSE_TOO_LARGE, text, [], False, self._stop())
         return Result(payload, content_type, self._stop())
 
-    def _call(self, event: Event, context: Context) -> Any:
-        if self._arguments == 0:
-            value = self._handler()
-        elif self._arguments == 1:
-            value = self._handler(self._decode(event))
-        else:
-            value = self._handler(self._decode(event), context)
-        return value if self._loop is None else self._loop.run(value)
+    def _context(self, invoke: Invoke) -> Context:
+        function = self._function
+        self._sent = 0
+        return Context(
+            request_id=invoke.request_id,
+            function=function.name,
+            memory=function.memory,
+            deadline=time.monotonic() + invoke.timeout,
+            attempt=invoke.attempt,
+            trace=invoke.event.traceparent,
+            enqueue=self._enqueue,
+        )
 
     def _stop(self) -> Any:
         _flush()

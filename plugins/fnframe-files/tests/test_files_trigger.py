@@ -66,3 +66,9 @@ def test_the_plugin_registers_it() -> None:
     from fnframe_files import plugin
 
     assert plugin.fnframe_register_triggers() == [Files]
+
+
+def test_its_settings_are_checked() -> None:
+    assert Files.Settings() == msgspec.convert({"reconcile": 600}, Files.Settings)
+    with pytest.raises(msgspec.ValidationError, match=r"> 0.* at `\$.reconcile`"):
+        msgspec.convert({"reconcile": 0}, Files.Settings)

@@ -14,7 +14,7 @@ from fnframe.runtime.running import run_target
 APPS = Path(__file__).parent / "apps"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def anyio_backend() -> Any:
     return "asyncio", {"use_uvloop": True}
 
@@ -47,18 +47,20 @@ class Kit:
 
     APPS = APPS
     WEB = str(APPS / "web.py")
+    SMALL = str(APPS / "small.py")
     serving = staticmethod(serving)
     url_of = staticmethod(url_of)
     until = staticmethod(until)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def kit() -> type[Kit]:
     return Kit
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def web(anyio_backend: Any) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of the app of apps/web.py, served once for all tests."""
+    """A client of the app of apps/web.py, served once for a module: while such a fixture lives, anyio runs every test
+    on its backend, so it must not outlive the module."""
     async with serving(str(APPS / "web.py")) as client:
         yield client

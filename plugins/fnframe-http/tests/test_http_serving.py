@@ -100,10 +100,14 @@ async def test_a_response_cannot_inject_headers(web: Client) -> None:
     answer = await web.get("/response/injected", params={"value": "b\r\nset-cookie: c=d"})
     assert answer.status_code == 500
     assert "set-cookie" not in answer.headers
-    answer = await web.get("/forged")
+
+
+@pytest.mark.parametrize("kind", ["header", "status", "garbage", "type"])
+async def test_what_a_function_forges_is_not_sent(web: Client, kind: str) -> None:
+    answer = await web.get(f"/forged/{kind}")
     assert answer.status_code == 500
-    assert "set-cookie" not in answer.headers
-    assert "x-a" not in answer.headers
+    assert answer.json()["errorMessage"] == "the function's response is not allowed in HTTP"
+    assert not {"set-cookie", "x-a"} & set(answer.headers)
 
 
 async def test_head_is_get_without_its_body(web: Client) -> None:
@@ -214,9 +218,20 @@ async def test_503_when_the_queue_is_full(kit: Any, tmp_path: Any) -> None:
     assert full[0].headers["retry-after"] == "1"
 
 
-async def test_a_malformed_trace_is_none(web: Client) -> None:
-    answer = await web.post("/event", json=1, headers={"traceparent": "00-zz-1-01"})
-    assert answer.json()["trace"] is None
+@pytest.mark.parametrize(
+    ("trace", "kept"),
+    [
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", True),
+        ("cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more", True),
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more", False),
+        ("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", False),
+        ("00-00000000000000000000000000000000-b7ad6b7169203331-01", False),
+        ("00-zz-1-01", False),
+    ],
+)
+async def test_a_malformed_trace_is_none(web: Client, trace: str, kept: bool) -> None:
+    answer = await web.post("/event", json=1, headers={"traceparent": trace})
+    assert answer.json()["trace"] == (trace if kept else None)
 
 
 async def test_health(web: Client) -> None:

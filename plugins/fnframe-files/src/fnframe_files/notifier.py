@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inotify_simple import INotify, flags  # type: ignore[import-untyped]
+from inotify_simple import INotify, flags, parse_events  # type: ignore[import-untyped]
 
 from fnframe import ConfigurationError
 
@@ -38,6 +39,9 @@ _LOST = int(flags.IGNORED | flags.MOVE_SELF)
 _IS_DIRECTORY = int(flags.ISDIR)
 _OVERFLOW = int(flags.Q_OVERFLOW)
 
+_AT_ONCE = 16_384
+"""Bytes: some 500 changes, so that others in the event loop do not wait for a whole burst."""
+
 _LIMITS = Path("/proc/sys/fs/inotify")
 
 
@@ -53,7 +57,7 @@ class Notifier:
         """Whether the system told less than there was, or a bucket's own folder went away."""
         self._directories: dict[int, Directory] = {}
         try:
-            self._inotify = INotify()
+            self._inotify = INotify(nonblocking=True)
         except OSError as error:
             raise _refusal(error) from None
 
@@ -81,9 +85,9 @@ class Notifier:
         return True
 
     def listen(self, agenda: Agenda) -> None:
-        """Note what was told since, without waiting."""
+        """Note what was told since, or the first part of it, without waiting."""
         files: dict[tuple[int, str], tuple[Directory, int]] = {}
-        for number, mask, _, name in self._inotify.read(timeout=0):
+        for number, mask, _, name in self._read():
             if mask & _OVERFLOW:
                 log.warning("more happened in the folders than the system remembers: all files are looked at again")
                 self.lost = True
@@ -100,6 +104,13 @@ class Notifier:
             if views := directory.views(name):
                 hint = Hint.COMPLETE if mask & _COMPLETE else Hint.CHANGED
                 agenda.add(Entry(f"{directory.path}/{name}", views, hint))
+
+    def _read(self) -> list[tuple[int, int, int, str]]:
+        try:
+            told: list[tuple[int, int, int, str]] = parse_events(os.read(self.fileno(), _AT_ONCE))
+        except BlockingIOError:
+            return []
+        return told
 
     def _hear_directory(self, mask: int, path: str) -> None:
         if mask & _CAME:

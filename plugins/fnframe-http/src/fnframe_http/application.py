@@ -30,17 +30,18 @@ def asgi(app: App) -> ASGIApp:
     return Application(app)
 
 
-def lifespan(app: App) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+def lifespan(app: App, **settings: Any) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     """What runs `app` while its host runs: `FastAPI(lifespan=fnframe_http.lifespan(app))`.
 
     For a host that has a lifespan of its own, enter this one in it: `async with fnframe_http.lifespan(app)(api):`.
     All triggers run; those of HTTP functions are served by the host, on no port of their own.
+    `settings` are those of fnframe.toml and win over it.
     Raises `ConfigurationError` when the app cannot start as it is declared.
     """
 
     @asynccontextmanager
     async def run(host: Any) -> AsyncIterator[None]:
-        async with app.run(mounted=[Http]) as running:
+        async with app.run(mounted=[Http], **settings) as running:
             Router(running.mappings(Http))  # Refuses at start what it would refuse at the first request.
             yield
 

@@ -47,7 +47,7 @@ class _Watch:
     __slots__ = ("_receive", "_timer", "_watcher", "gone", "task")
 
     def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop) -> None:
-        task = asyncio.current_task()
+        task = asyncio.current_task(loop)
         assert task is not None
         self.task = task
         self.gone = False

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MAX_DESCRIPTION = 64 * 1024
 """Bytes of a request's line and headers, encoded: ASGI servers accept any size."""
 
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_IDS = rb"-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+_TRACEPARENT = re.compile(rb"00" + _IDS + rb"|(?!00|ff)[0-9a-f]{2}" + _IDS + rb"(?:-.*)?")
 _STRUCTURED = b"application/cloudevents+json"
 _CLOUDEVENTS = b"application/cloudevents"
 
@@ -86,7 +87,7 @@ def event_of(
 def _trace(fields: Fields) -> tuple[str | None, str | None]:
     """The trace context that came along; a malformed one is none (https://www.w3.org/TR/trace-context/)."""
     traceparent = fields.get(b"traceparent")
-    if traceparent is None or not _TRACEPARENT.match(traceparent):
+    if traceparent is None or not _TRACEPARENT.fullmatch(traceparent):
         return None, None
     tracestate = fields.get(b"tracestate")
     return traceparent.decode("latin-1"), tracestate.decode("latin-1") if tracestate else None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from fnframe.event import JSON, encode_json
 from fnframe.outcome import INVALID_EVENT, REQUEST_TOO_LARGE, THROTTLED, TIMED_OUT
 
+from .description import Answer
+
 if TYPE_CHECKING:
     from fnframe import Failure
 
@@ -28,10 +30,10 @@ class Problem(Exception):
         self._members = {"errorType": error_type, "errorMessage": message, **more}
         super().__init__(message)
 
-    def encoded(self, request_id: str) -> tuple[int, Pairs, bytes]:
-        """Status, headers and body."""
+    def answer(self, request_id: str) -> Answer:
+        """The error as a response."""
         body = encode_json({**self._members, "requestId": request_id})
-        return self.status, [(b"content-type", JSON.encode()), *self.headers], body
+        return Answer(self.status, [(b"content-type", JSON.encode()), *self.headers], body)
 
 
 def too_large(limit: int) -> Problem:

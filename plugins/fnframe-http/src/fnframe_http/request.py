@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from fnframe import Event
 from fnframe.event import new_id, now
@@ -13,7 +13,14 @@ from fnframe.schema import decoder_for
 from .description import Description, decode_description
 from .values import Headers, Values
 
-Body = TypeVar("Body")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Body = TypeVar("Body", default=Any)
+else:
+    from typing import TypeVar
+
+    Body = TypeVar("Body")
 
 Pairs = Mapping[str, str] | Iterable[tuple[str, str]]
 

@@ -13,8 +13,10 @@ from .description import RESPONSE, Answer, encode
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NOT_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
-OF_THE_SERVER = frozenset({b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"upgrade"})
-"""Fields that frame a response: a function cannot know them, and setting them would break the connection."""
+OF_THE_SERVER = frozenset(
+    {b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"upgrade", b"x-request-id"}
+)
+"""Fields that frame a response, which a function cannot know, and the name by which reports know it."""
 
 
 class Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from fnframe import ConfigurationError
 from fnframe.errors import nearest
@@ -11,10 +12,10 @@ from fnframe.errors import nearest
 ANY = "ANY"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", ANY)
 
-KINDS = ("str", "int", "float", "uuid", "path")
-"""Kinds of path parameters: Starlette's convertors of these names."""
+KINDS = ("uuid", "int", "float", "str", "path")
+"""Kinds of path parameters, the more specific first: Starlette's convertors of these names."""
 
-_PARAMETER = re.compile(r"{([^{}]*)}")
+PARAMETER = re.compile(r"{([^{}]*)}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -28,7 +29,7 @@ class Route(NamedTuple):
     @property
     def shape(self) -> str:
         """The path without the names of its parameters: two routes of one shape match the same paths."""
-        return _PARAMETER.sub(lambda found: f"{{:{_split(found[1])[1]}}}", self.path)
+        return PARAMETER.sub(lambda found: f"{{:{split_parameter(found[1])[1]}}}", self.path)
 
 
 def parse_route(text: object) -> Route:
@@ -44,15 +45,7 @@ def parse_route(text: object) -> Route:
     method, path = words
     if method not in METHODS:
         _refuse_method(method, path)
-    if not path.startswith("/"):
-        raise ConfigurationError(f"Http: a path begins with '/': did you mean '{method} /{path}'?")
-    for character, name in (("?", "query"), ("#", "fragment")):
-        if character in path:
-            rest = path.partition(character)[0]
-            raise ConfigurationError(
-                f"Http: a route is a path without {name}, found {text!r}; write '{method} {rest}' and read the "
-                "request's query in the function"
-            )
+    _check_path(method, path, text)
     return Route(method, path, _kinds(path, text))
 
 
@@ -63,19 +56,16 @@ def _refuse_method(method: str, path: str) -> None:
     raise ConfigurationError(f"Http: {method!r} is no method{hint}")
 
 
-def _kinds(path: str, text: str) -> dict[str, str]:
-    kinds: dict[str, str] = {}
-    for inside in _PARAMETER.findall(path):
-        name, kind = _split(inside)
-        if not _NAME.fullmatch(name):
-            raise ConfigurationError(f"Http: {{{inside}}} in {text!r} is no parameter: write {{name}} or {{name:int}}")
-        if kind not in KINDS:
-            hint = nearest(kind, KINDS) or f"; kinds are {', '.join(KINDS)}"
-            raise ConfigurationError(f"Http: {kind!r} in {text!r} is no kind of parameter{hint}")
-        if name in kinds:
-            raise ConfigurationError(f"Http: the parameter {name!r} stands twice in {text!r}")
-        kinds[name] = kind
-    rest = _PARAMETER.sub("", path)
+def _check_path(method: str, path: str, text: str) -> None:
+    rest = PARAMETER.sub("", path)
+    if not path.startswith("/"):
+        raise ConfigurationError(f"Http: a path begins with '/': did you mean '{method} /{path}'?")
+    for character, name in (("?", "query"), ("#", "fragment")):
+        if character in path:
+            raise ConfigurationError(
+                f"Http: a route is a path without {name}, found {text!r}; write '{method} "
+                f"{path.partition(character)[0]}' and read the request's query in the function"
+            )
     if "{" in rest or "}" in rest:
         raise ConfigurationError(f"Http: a brace is not closed or not opened in {text!r}: write {{name}}")
     if "<" in rest:
@@ -84,6 +74,22 @@ def _kinds(path: str, text: str) -> dict[str, str]:
         raise ConfigurationError(
             f"Http: an empty part of a path in {text!r}: did you mean {text.replace('//', '/')!r}?"
         )
+    if "%" in path:
+        raise ConfigurationError(f"Http: a route is matched against decoded paths: did you mean {unquote(text)!r}?")
+
+
+def _kinds(path: str, text: str) -> dict[str, str]:
+    kinds: dict[str, str] = {}
+    for inside in PARAMETER.findall(path):
+        name, kind = split_parameter(inside)
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(f"Http: {{{inside}}} in {text!r} is no parameter: write {{name}} or {{name:int}}")
+        if kind not in KINDS:
+            hint = nearest(kind, KINDS) or f"; kinds are {', '.join(KINDS)}"
+            raise ConfigurationError(f"Http: {kind!r} in {text!r} is no kind of parameter{hint}")
+        if name in kinds:
+            raise ConfigurationError(f"Http: the parameter {name!r} stands twice in {text!r}")
+        kinds[name] = kind
     return kinds
 
 
@@ -93,6 +99,7 @@ def _braced(text: str) -> str:
     return text.replace("<", "{").replace(">", "}")
 
 
-def _split(inside: str) -> tuple[str, str]:
+def split_parameter(inside: str) -> tuple[str, str]:
+    """Name and kind of what stands in a path's braces."""
     name, colon, kind = inside.partition(":")
     return name, kind if colon else "str"

@@ -11,7 +11,7 @@ from starlette.routing import compile_path
 from fnframe import ConfigurationError
 
 from .problem import Problem
-from .route import ANY, KINDS
+from .route import ANY, KINDS, PARAMETER, split_parameter
 
 if TYPE_CHECKING:
     from fnframe import Mapping
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 Parameters = list[tuple[str, str, str]]
 """Names, kinds and texts of a path's parameters."""
-
-_SEGMENT_RANK = {"uuid": 2, "int": 3, "float": 4, "str": 5, "path": 6}
 
 
 class Endpoint:
@@ -102,12 +100,9 @@ def _refuse_duplicates(endpoints: Iterable[Endpoint]) -> None:
         other = first.setdefault(key, endpoint)
         if other is not endpoint:
             function, known = endpoint.mapping.function, other.mapping.function
-            same = "" if other.mapping.trigger.route == endpoint.mapping.trigger.route else (
-                f" (as {other.mapping.trigger.route!r}, which matches the same paths)"
-            )  # fmt: skip
             raise ConfigurationError(
                 f"the route {endpoint.mapping.trigger.route!r} of function {function.name!r} is already that of "
-                f"{known.name!r}{same}, declared at {known.where}",
+                f"{known.name!r}: {other.mapping.trigger.route!r}, declared at {known.where}",
                 where=function.where,
             )
 
@@ -118,15 +113,16 @@ def _matcher(path: str) -> Callable[[str], re.Match[str] | None]:
 
 
 def _rank(path: str) -> list[tuple[int, int]]:
-    """Sorts the more specific first: the kind of each part of the path, and how much of it is text."""
+    """Sorts the more specific first, part by part."""
     return [_rank_of_part(part) for part in path.split("/")]
 
 
 def _rank_of_part(part: str) -> tuple[int, int]:
-    found = re.findall(r"{[^{}:]*:?([^{}]*)}", part)
-    text = len(re.sub(r"{[^{}]*}", "", part))
-    worst = max((_SEGMENT_RANK[kind or "str"] for kind in found), default=0)
-    return (1 if worst and text and worst != _SEGMENT_RANK["path"] else worst, -text)
-
-
-assert set(_SEGMENT_RANK) == set(KINDS)
+    """Text before text with a parameter in it, before parameters in the order of their kinds; the longer text first."""
+    kinds = [split_parameter(inside)[1] for inside in PARAMETER.findall(part)]
+    text = len(PARAMETER.sub("", part))
+    if not kinds:
+        return 0, 0
+    if text and "path" not in kinds:
+        return 1, -text
+    return 2 + max(map(KINDS.index, kinds)), -text

@@ -103,11 +103,27 @@ def _listener(settings: HttpSettings) -> socket.socket:
     """A socket that listens at the address of the settings. Raises `ConfigurationError` that names the setting."""
     host, port = settings.host, settings.port
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.create_server(address, family=family, backlog=BACKLOG)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        family, type_, protocol, _, address = found[0]
+        return _listening(family, type_, protocol, address)
     except OSError as error:
         raise ConfigurationError(_problem(error, host, port)) from None
-    listener.setblocking(False)
+
+
+def _listening(family: int, type_: int, protocol: int, address: Any) -> socket.socket:
+    # Not `socket.create_server`, which leaves the protocol open: asyncio then leaves Nagle's algorithm on, and each
+    # answer to a kept connection waits 40 ms for its client's delayed acknowledgement.
+    listener = socket.socket(family, type_, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.setblocking(False)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
     return listener
 
 

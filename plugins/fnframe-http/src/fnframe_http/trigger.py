@@ -62,6 +62,10 @@ class Http(Trigger, frozen=True):
         """The route's method, path and parameters."""
         return parse_route(self.route)
 
+    def describe(self) -> str:
+        """As the user wrote it."""
+        return f"Http({self.route!r})" if self.invocation == "sync" else f"Http({self.route!r}, {self.invocation!r})"
+
     @classmethod
     async def run_all(cls, mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) -> None:
         # One server for all routes; the web stack is no business of the templates that import this module.

@@ -124,15 +124,24 @@ def response(request: Request) -> Response:
 class Forged:
     """What a function could send past the checks of `Response`."""
 
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
     def to_payload(self) -> tuple[str, bytes]:
         from fnframe_http.description import RESPONSE, Answer, encode
 
-        return RESPONSE, encode(Answer(200, [(b"x-a", b"b\r\nset-cookie: c=d")], b""))
+        if self.kind == "header":
+            return RESPONSE, encode(Answer(200, [(b"x-a", b"b\r\nset-cookie: c=d")], b""))
+        if self.kind == "status":
+            return RESPONSE, encode(Answer(100, [], b""))
+        if self.kind == "garbage":
+            return RESPONSE, b"garbage"
+        return "text/plain\r\nset-cookie: c=d", b""
 
 
-@app.function(Http("GET /forged"))
-def forged() -> Forged:
-    return Forged()
+@app.function(Http("GET /forged/{kind}"))
+def forged(request: Request) -> Forged:
+    return Forged(request.path_params["kind"])
 
 
 @app.function(Http("GET /fails"))
