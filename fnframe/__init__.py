@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .function import Function, Limits, Manifest
     from .hookspecs import hookimpl
     from .outcome import Failure, Outcome, Report, Success
+    from .schema import InvalidEvent
     from .trigger import Mapping, State, Trigger
 
 _HOMES = {
@@ -33,6 +34,7 @@ _HOMES = {
     "Function": "function",
     "FunctionError": "errors",
     "FunctionNotFound": "errors",
+    "InvalidEvent": "schema",
     "Limits": "function",
     "Manifest": "function",
     "Mapping": "trigger",
@@ -58,6 +60,7 @@ __all__ = (
     "Function",
     "FunctionError",
     "FunctionNotFound",
+    "InvalidEvent",
     "Limits",
     "Manifest",
     "Mapping",

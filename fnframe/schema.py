@@ -102,7 +102,7 @@ def _data(event: Event) -> bytes:
 
 
 def _plain(event: Event) -> Any:
-    return _fitting(decode_json, event.data)
+    return _fitting(decode_json, event.data) if event.data else None
 
 
 def _fitting(decode: Callable[..., Any], *arguments: Any) -> Any:

@@ -51,6 +51,10 @@ class Mapping(Protocol):
         """Where this mapping keeps what it must remember; as durable as the app's engine."""
 
     @property
+    def grace(self) -> float:
+        """Seconds that a trigger which is cancelled may take to answer what it accepted."""
+
+    @property
     def debug(self) -> bool:
         """True under `fnframe dev`: whoever calls may see a stack trace."""
 
@@ -120,6 +124,13 @@ class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=str.l
         async with anyio.create_task_group() as tasks:
             texts = [await tasks.start(_run_one, mapping) for mapping in mappings]
             task_status.started(texts)
+
+    def identity(self) -> str:
+        """Under what name a mapping keeps its `state`: all fields, as JSON.
+
+        Override it to leave out what may change without beginning anew.
+        """
+        return msgspec.json.encode(self).decode()
 
     def describe(self) -> str:
         """One line for a person, from the fields that are set."""

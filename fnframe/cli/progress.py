@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -93,11 +94,14 @@ class Progress:
         else:
             self._succeeded += 1
 
-    def summary(self) -> None:
-        """Print what happened and what it used; that nothing is new, when it is so."""
+    def summary(self, remembered: str) -> None:
+        """Print what happened and what it used; that nothing is new, when it is so, and where that is remembered."""
         events = self._succeeded + len(self._given_up)
         if not events:
-            self._console.print("nothing new: every event that there is was handled before")
+            self._console.print(
+                f"nothing new: what is there was handled before, as {remembered} remembers; remove that to begin anew",
+                soft_wrap=True,
+            )
             return
         failed = f", {len(self._given_up):,} failed" if self._given_up else ""
         self._console.print(f"\n{counted(events, 'event')}: {self._succeeded:,} succeeded{failed}", style="bold")
@@ -110,13 +114,13 @@ class Progress:
             self._console.print(line, style="bold" if number == 0 else None, soft_wrap=True)
 
     def _print_given_up(self, event: GivenUp) -> None:
-        from rich.padding import Padding
-
         kept = f"kept in {event.destination}" if event.destination else "lost: it has no on_failure destination"
         tries = counted(event.attempts, "attempt")
         line = f"{event.subject} ({event.function}, {tries}), {kept}"
-        self._console.print(Padding(line, (0, 0, 0, 2), style="red", expand=False))
-        self._console.print(Padding(event.problem, (0, 0, 0, 4), expand=False))
+        for text, indent, style in ((line, "  ", "red"), (event.problem, "    ", None)):
+            wrapped = textwrap.wrap(text, self._console.width, initial_indent=indent, subsequent_indent=indent)
+            for each in wrapped:
+                self._console.print(each, style=style, soft_wrap=True)
 
     def _usage_table(self) -> list[str]:
         rows = [["function", "invocations", "failed", "median", "longest", "peak memory", "GB-s"]]

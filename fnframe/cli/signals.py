@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import anyio
@@ -57,7 +58,11 @@ class Stop:
 
 def run_async(command: Callable[[Stop], Awaitable[int]]) -> int:
     """Run a command to its end; its exit status, or that of the signal which cancelled it."""
-    return anyio.run(_until_end, command, backend="asyncio")
+    return anyio.run(_until_end, command, backend="asyncio", backend_options={"use_uvloop": _has_uvloop()})
+
+
+def _has_uvloop() -> bool:
+    return find_spec("uvloop") is not None
 
 
 async def _until_end(command: Callable[[Stop], Awaitable[int]]) -> int:

@@ -8,6 +8,7 @@ import anyio
 
 from ..environment.target import directory_of
 from ..runtime.running import run_target
+from .errors import shown
 from .output import counted, terminal
 from .progress import Progress
 
@@ -28,7 +29,7 @@ async def run_until_idle(target: str, settings: dict[str, object], stop: Stop) -
         waiting = not_served(running)
         if stop.signal is not None:
             console.print("ending: what runs may finish; a second signal ends it at once", style="dim")
-    progress.summary()
+    progress.summary(shown(str(state)))
     for line in waiting:
         console.print(f"not served: {line}", style="dim")
     if stop.signal is not None:

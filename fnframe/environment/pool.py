@@ -48,10 +48,14 @@ class Lane:
         self.live = 0
         self.longest = 1.0
 
+    def holds(self, environment: ProcessEnvironment) -> bool:
+        """Whether it is an environment of this function as the code is now."""
+        return environment.function == self.function.name and environment.template is self.templates.template
+
     def learn(self, duration: float) -> None:
         """Learn from how long an invocation took whether sending ahead is wise."""
         longest = self.longest * FADE
-        self.longest = duration if duration > longest else longest
+        self.longest = max(longest, duration)
 
     def borrow(self) -> ProcessEnvironment | None:
         while True:
@@ -129,6 +133,7 @@ class Pool(Owner):
         self._response_payload = response_payload
         for lane in lanes.values():
             self.memory_method = lane.templates.template.memory_method
+            lane.live = sum(lane.holds(environment) for environment in self._live)
         for name, lane in old.items():
             for environment in [*lane.idle, *lane.direct]:
                 environment.kill("idle")

@@ -37,6 +37,13 @@ class Bundle:
         self.templates: list[Template] = []
         self.lanes: dict[str, Lane] = {}
 
+    def again(self) -> Bundle:
+        """The same templates, to be served once more after another bundle was."""
+        bundle = Bundle(self.manifest, self.app)
+        bundle.templates = self.templates
+        bundle.lanes = {name: Lane(lane.function, lane.templates) for name, lane in self.lanes.items()}
+        return bundle
+
     async def close(self) -> None:
         """End the templates and what descends from them."""
         with anyio.CancelScope(shield=True):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ..dispatch.invocation import Invocation
 from ..event import new_id
 from ..trigger import State, Trigger, kind_of
 
 if TYPE_CHECKING:
+    import msgspec
+
     from ..event import Event
     from ..function import Function
     from ..outcome import Outcome
@@ -29,10 +29,10 @@ class BoundMapping:
         self.settings = settings
         self.app = running.manifest.app
         self.directory = Path(running.manifest.directory)
+        self.grace = running.settings.grace
         self.debug = running.debug
         # Named by what it does, not by its place: a mapping that moves in the file keeps what it remembers.
-        fields = msgspec.json.encode(trigger).decode()
-        self.state: State = running.engine.state(f"mapping:{function.name}:{fields}")
+        self.state: State = running.engine.state(f"mapping:{function.name}:{trigger.identity()}")
 
     def __repr__(self) -> str:
         return f"<Mapping {self.trigger.describe()} to {self._name}>"

@@ -144,7 +144,8 @@ class Running:
         if event.depth > limits.depth:
             raise RecursionStopped(function, event.depth)
         body = encode_envelope(Envelope(event, new_id(), trigger))
-        accepted = await self.engine.queue(_queue_name(function)).send(event.id, body)
+        # CloudEvents promise that source and id together are unique, not that an id is.
+        accepted = await self.engine.queue(_queue_name(function)).send(f"{event.source} {event.id}", body)
         self._poll(function)
         return accepted
 
@@ -159,14 +160,25 @@ class Running:
     async def reload(self) -> Manifest:
         """Serve the code as it is now; what runs ends in the old. Broken, it raises and the old goes on."""
         bundle = await start_bundle(self._source, self._readiness, self._embedded)
-        old, self._bundle = self._bundle, bundle
-        self._open(bundle)
+        old = self._bundle
         try:
-            await self._serve_anew(old.manifest)
+            await self._exchange(bundle)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._exchange(old.again())
+                await bundle.close()
+            raise
+        try:
             await self.pool.left()
         finally:
             await old.close()
         return bundle.manifest
+
+    async def _exchange(self, bundle: Bundle) -> None:
+        """Serve another bundle's functions and triggers from now on."""
+        old, self._bundle = self._bundle, bundle
+        self._open(bundle)
+        await self._serve_anew(old.manifest)
 
     async def serve(self, which: Serve) -> None:
         """Start the triggers: all, or those whose events can wait outside. Returns when they are ready."""
@@ -176,9 +188,12 @@ class Running:
 
     async def close(self) -> None:
         """Stop the triggers and drain for at most `grace` seconds; what is left stays in the queues."""
-        for service in self._serving.values():
+        serving = list(self._serving.values())
+        for service in serving:
             service.scope.cancel()
         with anyio.move_on_after(self.settings.grace):
+            for service in serving:
+                await service.ended.wait()  # They answer what they accepted.
             await self.drained()
 
     async def end(self) -> None:

@@ -1,21 +1,13 @@
-"""Real command lines: each test starts the program as a user does."""
+"""An app with triggers of its own, for the command lines to run."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith("FNFRAME_")}
-ENVIRONMENT |= {"COLUMNS": "80", "PYTHONUNBUFFERED": "1"}
-COMMAND = [sys.executable, "-m", "fnframe.cli"]
 
 APP = """
 import sys, time
@@ -124,70 +116,3 @@ def demo(tmp_path) -> Path:
     (folder / "parts.py").write_text(PARTS)
     (folder / "fnframe_plugins.py").write_text(PLUGIN)
     return folder
-
-
-@pytest.fixture
-def fnframe(tmp_path):
-    """Run a command to its end, in the folder that holds `demo`."""
-
-    def fnframe(*arguments, **options):
-        return subprocess.run(
-            [*COMMAND, *map(str, arguments)],
-            cwd=tmp_path,
-            env=ENVIRONMENT | options.pop("environ", {}),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-            **options,
-        )
-
-    return fnframe
-
-
-class Started:
-    """A command that runs until it is ended; `read_until` waits for the line that tells a fact."""
-
-    def __init__(self, process):
-        self.process = process
-        self.lines = []
-
-    def read_until(self, *words):
-        """Read until each word has come, in any order; the last line read."""
-        left = set(words)
-        for line in self.process.stdout:
-            self.lines.append(line)
-            left = {word for word in left if word not in line}
-            if not left:
-                return line
-        raise AssertionError(f"{left} never came:\n{''.join(self.lines)}")
-
-    def end(self, number=signal.SIGTERM):
-        """Send a signal and wait for the exit status."""
-        self.process.send_signal(number)
-        self.lines += self.process.stdout.readlines()
-        return self.process.wait(30)
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Start a command whose two outputs come on one pipe; it is ended with the test."""
-    processes = []
-
-    def start(*arguments):
-        process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
-            cwd=tmp_path,
-            env=ENVIRONMENT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        processes.append(process)
-        return Started(process)
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
-        process.stdout.close()

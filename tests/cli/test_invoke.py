@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from .conftest import COMMAND, ENVIRONMENT
+from ..conftest import COMMAND, ENVIRONMENT
 
 
 def test_the_result_is_raw_json_and_the_report_is_beside_it(fnframe, demo):

@@ -135,7 +135,9 @@ async def test_a_trigger_that_was_refused_is_served_once_it_is_mended(write, tmp
         write(HEARS.format(word="refused", version=2), tells("two"))
         with pytest.raises(ConfigurationError, match="the word is refused"):
             await running.reload()
-        assert (await running.invoke("tells")).unwrap() == "two", "functions go on"
+        assert (await running.invoke("tells")).unwrap() == "one", "the old goes on"
+        assert running.started == [("hears", "says a")]
+        assert running.pool._lanes["tells"].live == 1
         write(HEARS.format(word="b", version=3), tells("three"))
         await running.reload()
         await running.drained()

@@ -69,10 +69,10 @@ class Started:
         assert found is not None
         return found[0]
 
-    def drain(self) -> None:
-        """Read on, so that the command never waits for its reader."""
-        assert self.process.stdout is not None
-        threading.Thread(target=lambda: self.lines.extend(self.process.stdout or ()), daemon=True).start()
+    def status(self) -> int:
+        """Wait for the end, and read what is still said; the exit status."""
+        self.lines.append(self.process.communicate(timeout=20)[0])
+        return self.process.returncode
 
 
 @pytest.fixture
@@ -107,14 +107,14 @@ def test_run_serves_and_ends_when_requests_in_progress_are_answered(demo: Path, 
     asking.start()
     while not (demo / "began").exists():
         assert command.process.poll() is None
+        time.sleep(0.005)
     command.process.send_signal(signal.SIGTERM)
     command.read_until("ending")
     while _answers(url):
-        pass
+        time.sleep(0.005)
     (demo / "end").touch()
     asking.join(20)
-    command.drain()
-    assert command.process.wait(20) == 0
+    assert command.status() == 0
     assert [answer.json() for answer in answers] == ["done"]
 
 
@@ -130,8 +130,7 @@ def test_dev_serves_new_routes_at_the_same_port(demo: Path, start: Any) -> None:
     assert httpx2.get(f"{url}/hi", trust_env=False).json() == "before"
     assert httpx2.get(f"{url}/hello", trust_env=False).status_code == 404
     command.process.send_signal(signal.SIGINT)
-    command.drain()
-    command.process.wait(20)
+    command.status()
 
 
 def test_a_port_in_use_is_told_with_its_option(demo: Path) -> None:

@@ -66,6 +66,10 @@ class Files(Trigger, frozen=True):
         if not isinstance(self.settle, (int, float)) or not self.settle >= 0:
             raise ConfigurationError(f"Files: settle must be a number of seconds, found {self.settle!r}")
 
+    def identity(self) -> str:
+        """How the folder is watched does not change what was delivered from it."""
+        return repr((self.bucket, self.pattern, self.recursive, self.ignore))
+
     @classmethod
     async def run_all(cls, mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) -> None:
         # One inotify instance serves all mappings: the system gives a user 128.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import socket
 from collections.abc import Sequence
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
     from .trigger import HttpSettings
 
-DRAIN = 10
-"""Seconds that requests in progress have to finish, when the server ends."""
-
 BACKLOG = 2048
 
 ELSEWHERE = "choose another with --{0}, with the variable FNFRAME_HTTP_{1} or with `{0}` under [http] in fnframe.toml"
@@ -42,7 +40,7 @@ async def serve(mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) ->
     settings: HttpSettings = mappings[0].settings
     listener = _listener(settings)
     try:
-        server = _server(application(router))
+        server = _server(application(router), mappings[0].grace)
         await server.startup(sockets=[listener])
     except BaseException:
         listener.close()
@@ -65,7 +63,7 @@ def application(router: Router) -> ASGIApp:
     return application
 
 
-def _server(application: ASGIApp) -> Server:
+def _server(application: ASGIApp, grace: float) -> Server:
     """A uvicorn server that leaves signals and logging to whom they belong to."""
     try:
         asyncio.get_running_loop()
@@ -91,7 +89,7 @@ def _server(application: ASGIApp) -> Server:
         proxy_headers=False,
         server_header=False,
         backlog=BACKLOG,
-        timeout_graceful_shutdown=DRAIN,
+        timeout_graceful_shutdown=math.ceil(grace),
     )
     config.load()
     server = uvicorn.Server(config)
