@@ -214,23 +214,28 @@ class Pool(Owner):
         """Send an invocation to an environment, now or when one is free."""
         self.wake()
         lane = self._lanes[call.function]
+        # Where others wait, there is none for this one either; whoever becomes free serves them in order.
+        if lane.waiting:
+            return self._wait(lane, call)
         environment = self._take_idle(lane)
         if environment is not None:
-            environment.send(call)
-            return
+            return environment.send(call)
         if self._can_start(lane):
-            self._start(lane, call)
-            return
-        if self._waiting >= self._max_waiting:
-            self._reject(call, f"{self._waiting} invocations wait for an environment already (`max_waiting`)")
-            return
-        self._waiting += 1
-        lane.waiting.append(call)
+            return self._start(lane, call)
+        self._wait(lane, call)
         given_back = lane.borrow()  # By a thread that did not see this one waiting yet.
         if given_back is not None:
             self.retrieve(given_back)
-        if lane.longest < SHORT:
+        if lane.waiting and lane.longest < SHORT:
             self._send_ahead(lane)
+        return None
+
+    def _wait(self, lane: Lane, call: Call) -> None:
+        if self._waiting >= self._max_waiting:
+            return self._reject(call, f"{self._waiting} invocations wait for an environment already (`max_waiting`)")
+        self._waiting += 1
+        lane.waiting.append(call)
+        return None
 
     def _take_idle(self, lane: Lane) -> ProcessEnvironment | None:
         while lane.idle:
