@@ -143,6 +143,9 @@ class Pool(Owner):
                     call, f"the function {name!r} is gone after a reload"
                 )
             lane.waiting.clear()
+            for slot in lane.slots:
+                slot.close()
+            lane.slots.clear()
         for lane in lanes.values():
             self._provision(lane)
         for templates in {id(lane.templates): lane.templates for lane in lanes.values()}.values():
@@ -366,6 +369,13 @@ class Pool(Owner):
                     environment.kill("idle")
                 elif end > now:
                     soonest = min(soonest, end)
+            for slot in list(lane.slots):
+                end = slot.empty_since + self._idle_timeout
+                if end <= now:
+                    lane.slots.remove(slot)
+                    slot.close()
+                else:
+                    soonest = min(soonest, end)
         return soonest - now
 
     def _can_start(self, lane: Lane) -> bool:
@@ -428,6 +438,7 @@ class Pool(Owner):
         lane = self._lanes.get(environment.function)
         if slot is not None:
             if lane is not None and environment.reason != "idle" and not self._closed:
+                slot.empty_since = time.monotonic()
                 lane.slots.append(slot)
             else:
                 slot.close()

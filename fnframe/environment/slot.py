@@ -16,6 +16,7 @@ class Slot:
     """
 
     def __init__(self, root: Path) -> None:
+        self.empty_since = 0.0
         self.directory = tempfile.mkdtemp(dir=root, prefix="slot-")
 
     def close(self) -> None:
