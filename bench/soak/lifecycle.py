@@ -85,10 +85,10 @@ async def stage(running: Any, count: int, seed: int, tally: Tally) -> None:
             tasks.start_soon(caller, number)
 
 
-async def quiet(fewest: int) -> None:
-    """Wait until the idle environments are gone, for at most 20 seconds."""
+async def quiet(fewest: int, root: Path) -> None:
+    """Wait until the idle environments and their folders are gone, for at most 20 seconds."""
     with anyio.move_on_after(20):
-        while len(descendants(os.getpid())) > fewest:  # noqa: ASYNC110  other processes set no event
+        while len(descendants(os.getpid())) > fewest or folders(root):  # noqa: ASYNC110  others set no event
             await anyio.sleep(IDLE_TIMEOUT / 5)
     gc.collect()
 
@@ -103,8 +103,12 @@ def held(root: Path) -> dict[str, float]:
         "template's": sum(descriptors(pid) for pid in below),
         "threads": len(os.listdir("/proc/self/task")),
         "processes": len(below),
-        "folders": sum(1 for _ in root.glob("fnframe-*/*")),
+        "folders": folders(root),
     }
+
+
+def folders(root: Path) -> int:
+    return sum(1 for _ in root.glob("fnframe-*/*"))
 
 
 def descendants(pid: int) -> list[int]:
@@ -152,7 +156,7 @@ async def main(invocations: int, seed: int, root: Path) -> int:
         for number in range(STAGES):
             await stage(running, invocations // STAGES, seed + number, tally)
             # What stays is the template and its one spare environment.
-            await quiet(fewest=2)
+            await quiet(fewest=2, root=root)
             counts.append(held(root))
             if number == 0:
                 print_row(["invocations", "seconds", *counts[0]])

@@ -54,12 +54,16 @@ class Dispatcher:
 
     def serve(self, manifest: Manifest, environments: Callable[[Function], Environments]) -> None:
         """Serve the functions of this manifest from now on."""
-        self._limits = manifest.limits
+        self.limits = manifest.limits
         by_name = shares(manifest.functions, manifest.limits)
         self._served = {
             function.name: Served(function, by_name[function.name], environments(function))
             for function in manifest.functions
         }
+
+    def serves(self, name: str) -> bool:
+        """Whether there is a function of this name."""
+        return name in self._served
 
     def function(self, name: str) -> Function:
         """The configuration of a function. Raises `FunctionNotFound`."""
@@ -108,7 +112,7 @@ class Dispatcher:
 
     def _admit(self, served: Served, invocation: Invocation) -> Outcome | None:
         """Let the invocation in, or say why not."""
-        limit = self._limits.request_payload
+        limit = self.limits.request_payload
         if len(invocation.event.data) > limit:
             text = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
             return self._report(self._judge.rejected(served.function, invocation, REQUEST_TOO_LARGE, text))

@@ -11,6 +11,7 @@ import msgspec
 
 from ..clock import Clock
 from ..engine.protocol import Lease, Queue
+from ..errors import FunctionNotFound
 from ..event import Event
 from ..function import Function
 from ..outcome import THROTTLED, Failure, Outcome, Success
@@ -113,8 +114,11 @@ class Poller:
             invocation_type="asynchronous",
             attempt=message.attempt,
         )
-        outcome = await self._dispatcher.invoke(self._name, invocation)
-        function = self._dispatcher.function(self._name)
+        try:
+            outcome = await self._dispatcher.invoke(self._name, invocation)
+            function = self._dispatcher.function(self._name)
+        except FunctionNotFound:
+            return None  # A reload took it away just now; the lease gives the event back.
         if isinstance(outcome, Success):
             return await self._settle(lease, envelope, function, outcome, "Success")
         throttled = outcome.kind == "rejected" and outcome.error_type == THROTTLED

@@ -9,7 +9,7 @@ import anyio
 import msgspec
 
 from ..app import App
-from ..environment.pool import Lane, Templates
+from ..environment.lane import Lane, Templates
 from ..environment.readiness import Readiness
 from ..environment.target import load_app
 from ..environment.template import Template, start_template

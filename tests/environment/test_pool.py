@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from fnframe import Failure, Success, hookimpl
-from fnframe.environment.pool import SHORT
+from fnframe.environment.lane import SHORT
 from fnframe.runtime.running import run_target
 
 pytestmark = pytest.mark.anyio

@@ -1,0 +1,141 @@
+"""The running triggers of an app, one service for each kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+import msgspec
+
+from ..errors import ConfigurationError
+from ..trigger import Trigger, kind_of
+from .mapping import BoundMapping
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup, TaskStatus
+
+    from ..function import Manifest
+    from .running import Running
+
+Serve = Literal["all", "backlog", "none"]
+
+
+class Triggers:
+    """Starts, restarts and stops triggers. Those whose kind is in `mounted` are served by somebody else."""
+
+    def __init__(self, running: Running, tasks: TaskGroup, mounted: frozenset[str]) -> None:
+        self._running = running
+        self._tasks = tasks
+        self._mounted = mounted
+        self._which: Serve = "none"
+        self._services: dict[str, _Service] = {}
+
+    @property
+    def started(self) -> list[tuple[str, str]]:
+        """Function and what its trigger said when it was ready, for each mapping that is served."""
+        return [each for service in self._services.values() for each in service.started]
+
+    def mappings(self, kind: type[Trigger]) -> list[BoundMapping]:
+        """The event source mappings of one type of trigger, in the order of the app's declarations."""
+        running = self._running
+        settings = running.settings.triggers.get(kind_of(kind)) or kind.Settings()
+        return [
+            BoundMapping(running, function, msgspec.json.decode(spec.fields, type=kind), settings)
+            for function in running.manifest.functions
+            for spec in function.triggers
+            if spec.kind == kind_of(kind)
+        ]
+
+    async def serve(self, which: Serve) -> None:
+        """Start the triggers: all, or those whose events can wait outside. Returns when they are ready."""
+        self._which = which
+        for kind in sorted(_specs_by_kind(self._running.manifest)):
+            await self._start(kind)
+
+    async def serve_anew(self, old: Manifest) -> None:
+        """Restart the triggers of the kinds whose mappings a reload changed."""
+        before, after = _specs_by_kind(old), _specs_by_kind(self._running.manifest)
+        for kind in sorted({*before, *after}):
+            service = self._services.get(kind)
+            if service is not None and before.get(kind) == after.get(kind):
+                continue
+            if service is not None:
+                service.scope.cancel()
+                await service.ended.wait()  # What it holds, a port say, its successor needs.
+            if kind in after:
+                await self._start(kind)
+
+    async def stop(self) -> None:
+        """Stop them, and wait until they have answered what they accepted."""
+        services = list(self._services.values())
+        for service in services:
+            service.scope.cancel()
+        for service in services:
+            await service.ended.wait()
+
+    async def _start(self, kind: str) -> None:
+        if kind in self._mounted:
+            return
+        type_ = self._type_of(kind)
+        if self._which == "all" or (self._which == "backlog" and type_.has_backlog):
+            await self._tasks.start(self._run, type_)
+
+    async def _run(self, type_: type[Trigger], *, task_status: TaskStatus[None]) -> None:
+        kind = kind_of(type_)
+        mappings = self.mappings(type_)
+        self._services[kind] = service = _Service()
+        try:
+            with service.scope:
+                async with anyio.create_task_group() as tasks:
+                    texts = await tasks.start(_run_all, type_, mappings)
+                    names = [mapping.function.name for mapping in mappings]
+                    service.started = list(zip(names, map(str, texts), strict=True))
+                    task_status.started()
+        except BaseExceptionGroup as group:
+            raise only(group) from None
+        finally:
+            if self._services.get(kind) is service:
+                del self._services[kind]
+            service.ended.set()
+
+    def _type_of(self, kind: str) -> type[Trigger]:
+        registered = self._running.plugins.trigger_types
+        type_ = registered.get(kind) or self._running.embedded_trigger(kind)
+        if type_ is not None:
+            return type_
+        function = next(f for f in self._running.manifest.functions for spec in f.triggers if spec.kind == kind)
+        raise ConfigurationError(
+            f"function {function.name!r} has a trigger of the kind {kind!r}, which no installed plugin registers "
+            f"(registered: {', '.join(sorted(registered)) or 'none'}). Install its plugin; for a trigger of your own, "
+            "register it in fnframe_plugins.py beside the app: def fnframe_register_triggers(): return [YourTrigger]",
+            where=function.where,
+        )
+
+
+class _Service:
+    """The running triggers of one kind."""
+
+    def __init__(self) -> None:
+        self.scope = anyio.CancelScope()
+        self.ended = anyio.Event()
+        self.started: list[tuple[str, str]] = []
+
+
+async def _run_all(type_: type[Trigger], mappings: list[BoundMapping], *, task_status: TaskStatus[Any]) -> None:
+    await type_.run_all(mappings, task_status=task_status)
+
+
+def _specs_by_kind(manifest: Manifest) -> dict[str, list[tuple[str, bytes]]]:
+    specs: dict[str, list[tuple[str, bytes]]] = {}
+    for function in manifest.functions:
+        for spec in function.triggers:
+            specs.setdefault(spec.kind, []).append((function.name, spec.fields))
+    return specs
+
+
+def only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one exception of a group of one: the caller's own, or a trigger's, as it was raised."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
