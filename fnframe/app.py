@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from . import schema
-from .errors import ConfigurationError
+from .errors import ConfigurationError, nearest
 from .function import Function, Isolation, Limits, Manifest, TriggerSpec
 from .trigger import Trigger, kind_of
 
@@ -89,7 +89,15 @@ class App:
         Raises `ConfigurationError` at the line of the decorator for whatever is wrong.
         """
 
+        asked = _caller()
+        if len(triggers) == 1 and inspect.isfunction(triggers[0]):
+            raise ConfigurationError(
+                "have you forgotten the parentheses? `@app.function()`", where=schema.where_defined(triggers[0])
+            )
+
         def decorate(handler: Handler) -> Handler:
+            if not inspect.isroutine(inspect.unwrap(handler)) or inspect.isbuiltin(handler):
+                raise ConfigurationError(f"a handler must be a Python function, found {handler!r}", where=asked)
             where = schema.where_defined(handler)
             for trigger in triggers:
                 if not isinstance(trigger, Trigger):
@@ -149,8 +157,17 @@ class App:
                 if scheme == "function" and target not in self.definitions:
                     problem = (
                         f"function {function.name!r}: {option} names the function {target!r}, which does not exist"
+                        f"{nearest(target, self.definitions)}"
                     )
                     raise ConfigurationError(problem, where=function.where)
+        reserved = sum(function.reserved_concurrency or 0 for function in functions)
+        others = any(f.reserved_concurrency is None for f in functions)
+        if reserved + others > self.limits.concurrency:
+            raise ConfigurationError(
+                f"app {self.name!r}: its functions' reserved_concurrency is {reserved:,} together, of "
+                f"{self.limits.concurrency:,} (Limits.concurrency)"
+                + (", which leaves nothing to the others" if others else "")
+            )
         return Manifest(app=self.name, directory=str(self.directory), functions=functions, limits=self.limits)
 
     def run(
@@ -182,6 +199,10 @@ class App:
         return run_app_in_thread(self, target=target, plugins=tuple(plugins), settings=settings)
 
     def _add(self, function: Function, handler: Callable[..., Any], triggers: tuple[Trigger, ...]) -> None:
+        if not isinstance(function.name, str):
+            raise ConfigurationError(
+                f"the name of a function must be a text, found {function.name!r}", where=function.where
+            )
         function = function.checked(self.limits)
         if function.name in self.definitions:
             first = self.definitions[function.name].function.where
@@ -189,7 +210,11 @@ class App:
                 f"function {function.name!r} is declared twice, first at {first}; give one of them name=...",
                 where=function.where,
             )
-        if not function.name or any(character in function.name for character in "/: \t\n"):
+        if (
+            not function.name
+            or not function.name.isprintable()
+            or any(character in function.name for character in "/: ")
+        ):
             raise ConfigurationError(
                 f"{function.name!r} is no name for a function: no spaces, '/' or ':'", where=function.where
             )
@@ -198,9 +223,14 @@ class App:
         except NameError:
             # A type that the module defines further down; the template looks again when the module is complete.
             pass
-        except TypeError as error:
+        except (AttributeError, SyntaxError, TypeError) as error:
             raise ConfigurationError(f"function {function.name!r}: {error}", where=function.where) from None
         self.definitions[function.name] = Definition(function, handler, triggers)
+
+
+def _caller() -> str:
+    frame = sys._getframe(2)
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _spec(trigger: Trigger) -> TriggerSpec:

@@ -24,7 +24,7 @@ _HEADER_SAFE = "!#$&'()*+,/:;=?@[]<>\\^`{|}~"
 def to_structured(event: Event) -> bytes:
     """One JSON object of the content type `application/cloudevents+json`."""
     attributes: dict[str, Any] = {"specversion": "1.0", **_attributes(event)}
-    if _is_json(event.datacontenttype):
+    if _is_json(event.datacontenttype) and _is_valid(event.data):
         attributes["data"] = msgspec.Raw(event.data)
     else:
         attributes["data_base64"] = base64.b64encode(event.data).decode()
@@ -37,11 +37,18 @@ def from_structured(body: bytes) -> Event:
         members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         encoded = members.pop("data_base64", None)
         data = bytes(members.pop("data", b"null"))
+        attributes = {name: decode_json(raw) for name, raw in members.items()}
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"not a CloudEvent in structured mode: {error}") from None
+    content_type = attributes.get("datacontenttype")
+    try:
         if encoded is not None:
             data = msgspec.json.decode(encoded, type=bytes)
-    except msgspec.DecodeError as error:
-        raise ConfigurationError(f"not a CloudEvent in structured mode: {error}") from None
-    attributes = {name: decode_json(raw) for name, raw in members.items()}
+        elif isinstance(content_type, str) and not _is_json(content_type) and data[:1] == b'"':
+            data = msgspec.json.decode(data, type=str).encode()  # Text that travelled as a JSON string.
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        name = "data" if encoded is None else "data_base64"
+        raise ConfigurationError(f"not a CloudEvent in structured mode: {error} - at `{name}`") from None
     return _event({name: value for name, value in attributes.items() if value is not None}, data)
 
 
@@ -74,16 +81,25 @@ def _event(attributes: dict[str, Any], data: bytes) -> Event:
     for name in ("id", "source", "type"):
         if not attributes.get(name):
             raise ConfigurationError(f"a CloudEvent needs the attribute {name!r}; it is missing or empty")
+    for name in set(attributes) - _KNOWN:
+        if not isinstance(attributes[name], (str, int)):
+            kind = type(attributes[name]).__name__
+            raise ConfigurationError(
+                f"not a CloudEvent: expected a text, integer or boolean, found {kind} - at `{name}`"
+            )
     extensions = {name: attributes.pop(name) for name in set(attributes) - _KNOWN}
     del attributes["specversion"]
     attributes.setdefault("time", now())
     try:
-        return msgspec.convert(
+        event = msgspec.convert(
             [{**attributes, "data": data, "extensions": extensions}.get(name, default) for name, default in _DEFAULTS],
             Event,
         )
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"not a CloudEvent: {_named(str(error))}") from None
+    if event.time.tzinfo is None:
+        raise ConfigurationError("not a CloudEvent: expected a time with its zone, as in RFC 3339 - at `time`")
+    return event
 
 
 _DEFAULTS = [
@@ -103,6 +119,14 @@ def _named(error: str) -> str:
 def _is_json(content_type: str) -> bool:
     essence = content_type.partition(";")[0].strip().lower()
     return essence == JSON or essence.endswith("+json")
+
+
+def _is_valid(data: bytes) -> bool:
+    try:
+        decode_json(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def _text(value: Any) -> str:

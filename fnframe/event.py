@@ -50,8 +50,19 @@ def now() -> dt.datetime:
 
 # A random prefix for each process and a counter are unique like a UUID 4 and cost a tenth of it. Version 8
 # (RFC 9562) is the one whose layout is the maker's own.
-_prefix = f"{os.urandom(4).hex()}-{os.urandom(2).hex()}-8{os.urandom(2).hex()[1:]}-b{os.urandom(2).hex()[1:]}-"
-_count = itertools.count(int.from_bytes(os.urandom(5)))
+_prefix = ""
+_count = itertools.count()
+
+
+def _begin_ids() -> None:
+    global _prefix, _count
+    _prefix = f"{os.urandom(4).hex()}-{os.urandom(2).hex()}-8{os.urandom(2).hex()[1:]}-b{os.urandom(2).hex()[1:]}-"
+    _count = itertools.count(int.from_bytes(os.urandom(5)))
+
+
+_begin_ids()
+# A fork goes on with its parent's ids otherwise: servers load an application before they fork their workers.
+os.register_at_fork(after_in_child=_begin_ids)
 
 
 def new_id() -> str:

@@ -68,16 +68,25 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
             ("ephemeral_storage", self.ephemeral_storage, 512, limits.ephemeral_storage, "MB"),
             ("retries", self.retries, 0, 1_000, "retries"),
             ("maximum_age", self.maximum_age, 0, 14 * 86_400, "seconds"),
-            ("reserved_concurrency", self.reserved_concurrency or 0, 0, limits.concurrency, "invocations"),
+            (
+                "reserved_concurrency",
+                0 if self.reserved_concurrency is None else self.reserved_concurrency,
+                0,
+                limits.concurrency,
+                "invocations",
+            ),
             ("provisioned_concurrency", self.provisioned_concurrency, 0, limits.concurrency, "environments"),
         ]
         for option, value, low, high, unit in checks:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 self._refuse(f"{option} must be a number of {unit}, found {value!r}")
+            if isinstance(value, float) and option not in ("timeout", "maximum_age"):
+                self._refuse(f"{option} must be a whole number of {unit}, found {value!r}")
             if not low <= value <= high:
                 self._refuse(f"{option} must lie between {low:,} and {high:,} {unit}, found {value:,}")
         if self.isolation not in ("process", "inline"):
             self._refuse(f"isolation must be 'process' or 'inline', found {self.isolation!r}")
+        self._check_texts()
         self._check_inline()
         if self.reserved_concurrency is not None and self.provisioned_concurrency > self.reserved_concurrency:
             self._refuse(
@@ -85,9 +94,18 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
                 f"reserved_concurrency ({self.reserved_concurrency})"
             )
         for option, destination in (("on_success", self.on_success), ("on_failure", self.on_failure)):
-            if destination is not None and not destination.startswith(DESTINATIONS):
+            if destination is not None and (
+                not isinstance(destination, str)
+                or not destination.startswith(DESTINATIONS)
+                or destination in DESTINATIONS
+            ):
                 self._refuse(f"{option} must be 'function:NAME' or 'file:PATH' (JSON lines), found {destination!r}")
         return self
+
+    def _check_texts(self) -> None:
+        for option, texts in (("variables", self.variables), ("tags", self.tags)):
+            if not isinstance(texts, dict) or not all(isinstance(t, str) for pair in texts.items() for t in pair):
+                self._refuse(f"{option} must be a dict of texts to texts, found {texts!r}")
 
     def _check_inline(self) -> None:
         if self.isolation != "inline":

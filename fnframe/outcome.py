@@ -108,7 +108,9 @@ class Failure(msgspec.Struct, frozen=True):
                 "requestId": self.report.request_id,
                 "stackTrace": self.stack_trace,
             }
-        return {"errorType": self.error_type, "errorMessage": self.message}
+        # Lambda tells the caller how the process ended, and the report why.
+        error_type = EXITED if self.error_type == OUT_OF_MEMORY else self.error_type
+        return {"errorType": error_type, "errorMessage": self.message}
 
 
 Outcome = Success | Failure

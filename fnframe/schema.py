@@ -6,7 +6,7 @@ import inspect
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -53,9 +53,11 @@ def event_decoder(handler: Callable[..., Any]) -> Decode:
     something that does not exist (yet).
     """
     names = list(inspect.signature(handler).parameters)
-    hints = get_type_hints(inspect.unwrap(handler), include_extras=True)
-    annotation = hints.get(names[0], Any) if names else Any
-    return decoder_for(annotation)
+    function = inspect.unwrap(handler)
+    annotation = getattr(function, "__annotations__", {}).get(names[0], Any) if names else Any
+    # Alone: what the others name may be there for type checkers only.
+    first = types.SimpleNamespace(__annotations__={"event": annotation})
+    return decoder_for(get_type_hints(first, getattr(function, "__globals__", {}), include_extras=True)["event"])
 
 
 def decoder_for(annotation: Any) -> Decode:
@@ -109,7 +111,7 @@ def _fitting(decode: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return decode(*arguments)
     except msgspec.DecodeError as error:
-        raise InvalidEvent(str(error)) from None
+        raise InvalidEvent(_joined(str(error)) if isinstance(error.__cause__, _Inside) else str(error)) from None
     except ValueError as error:
         raise InvalidEvent(_pydantic_problem(error) or str(error)) from None
 
@@ -126,8 +128,18 @@ def _decode_foreign(type_: type, value: Any) -> Any:
         try:
             return type_.model_validate(value)  # type: ignore[attr-defined]
         except ValueError as error:
-            raise ValueError(_pydantic_problem(error) or str(error)) from None
+            raise _Inside(_pydantic_problem(error) or str(error)) from None
     raise TypeError(f"{type_!r} cannot be decoded from data")
+
+
+class _Inside(ValueError):
+    """A model inside another type does not fit: msgspec adds where the model is to where in it."""
+
+
+def _joined(problem: str) -> str:
+    """`text - at `$.width` - at `$.size`` with one path, `$.size.width`."""
+    text, inner, *outer = problem.rsplit(" - at `$", 2)
+    return f"{text} - at `${outer[0][:-1]}{inner}" if outer else problem
 
 
 def _pydantic_problem(error: ValueError) -> str | None:
@@ -150,16 +162,24 @@ _encoder = msgspec.json.Encoder(enc_hook=_encode_foreign)
 
 def _refuse_unknown_types(annotation: Any) -> None:
     """Refuse at the decorator what msgspec would refuse at the first event: a class it cannot fill."""
-    if get_origin(annotation) in (Union, types.UnionType):
-        for part in get_args(annotation):
-            _refuse_unknown_types(part)
-        return
-    described = msgspec.inspect.type_info(annotation)
-    if isinstance(described, msgspec.inspect.CustomType) and not _is_pydantic(described.cls):
+    unknown = _unknown(msgspec.inspect.type_info(annotation), set())
+    if unknown is not None:
         raise TypeError(
-            f"an event cannot be decoded to {annotation!r}: use a msgspec Struct, a dataclass, a TypedDict, an attrs "
+            f"an event cannot be decoded to {unknown!r}: use a msgspec Struct, a dataclass, a TypedDict, an attrs "
             "class, a pydantic model, plain types, `Event`, or a class with `from_event(event)`"
         )
+
+
+def _unknown(described: Any, seen: set[int]) -> Any:
+    """The first class in a type, however deep, that nobody can fill."""
+    if isinstance(described, msgspec.inspect.CustomType):
+        return None if _is_pydantic(described.cls) else described.cls
+    if isinstance(described, (list, tuple)):
+        return next((found for part in described if (found := _unknown(part, seen)) is not None), None)
+    if not isinstance(described, (msgspec.inspect.Type, msgspec.inspect.Field)) or id(described) in seen:
+        return None
+    seen.add(id(described))
+    return _unknown([getattr(described, name) for name in described.__struct_fields__], seen)
 
 
 def where_defined(handler: Callable[..., Any]) -> str:

@@ -47,7 +47,7 @@ class MemoryEngine:
         if self._state_file is not None and self._state_file.exists():
             try:
                 saved = msgspec.msgpack.decode(self._state_file.read_bytes(), type=_Saved)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise ConfigurationError(
                     f"not a state file of this release ({error}); remove it to begin anew: everything that lies in "
                     "watched folders is then delivered again",
@@ -118,7 +118,7 @@ class MemoryQueue:
         self._waiting: deque[Message] = deque()
         self._delayed: list[tuple[float, int, Message]] = []
         self._order = itertools.count()
-        self._leased: dict[str, tuple[float, Message]] = {}
+        self._leased: dict[MemoryLease, float] = {}
         self._seen: OrderedDict[str, float] = OrderedDict()
         self._arrived = anyio.Event()
 
@@ -140,9 +140,11 @@ class MemoryQueue:
             self._bring_due(now)
             if self._waiting:
                 messages = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
-                self._leased.update({message.id: (now + seconds, message) for message in messages})
-                return [MemoryLease(self, message) for message in messages]
-            self._arrived = anyio.Event()
+                leases = [MemoryLease(self, message) for message in messages]
+                self._leased.update(dict.fromkeys(leases, now + seconds))
+                return leases
+            if self._arrived.is_set():  # Others may wait for the one that is there.
+                self._arrived = anyio.Event()
             await self._clock.wait(self._arrived, self._next_due(now))
 
     async def statistics(self) -> QueueStatistics:
@@ -150,21 +152,21 @@ class MemoryQueue:
 
     def messages(self) -> list[Message]:
         """All that is not done, for the state file."""
-        leased = [message for _, message in self._leased.values()]
+        leased = [lease.message for lease in self._leased]
         return [*leased, *self._waiting, *(message for _, _, message in sorted(self._delayed))]
 
     def restore(self, messages: list[Message]) -> None:
         self._waiting.extend(messages)
         self._seen.update({message.id: message.accepted for message in messages})
 
-    def settle(self, message: Message, again: Message | None, delay: float) -> None:
+    def settle(self, lease: MemoryLease, again: Message | None, delay: float) -> None:
         """End a lease; `again` comes back after `delay` seconds. A lease that ran out is not the holder's any more."""
-        if self._leased.pop(message.id, None) is not None and again is not None:
+        if self._leased.pop(lease, None) is not None and again is not None:
             self._put(again, delay)
 
-    def extend(self, message: Message, seconds: float) -> None:
-        if message.id in self._leased:
-            self._leased[message.id] = (self._clock.time() + seconds, message)
+    def extend(self, lease: MemoryLease, seconds: float) -> None:
+        if lease in self._leased:
+            self._leased[lease] = self._clock.time() + seconds
 
     def _put(self, message: Message, delay: float) -> None:
         if delay > 0:
@@ -176,14 +178,14 @@ class MemoryQueue:
     def _bring_due(self, now: float) -> None:
         while self._delayed and self._delayed[0][0] <= now:
             self._waiting.append(heapq.heappop(self._delayed)[2])
-        for message_id, (end, message) in list(self._leased.items()):
+        for lease, end in list(self._leased.items()):
             if end <= now:
-                del self._leased[message_id]
-                self._waiting.append(message)
+                del self._leased[lease]
+                self._waiting.append(lease.message)
 
     def _next_due(self, now: float) -> float:
         moments = [self._delayed[0][0]] if self._delayed else []
-        return min([*moments, *(end for end, _ in self._leased.values())], default=now + 3600.0)
+        return min([*moments, *self._leased.values()], default=now + 3600.0)
 
 
 class MemoryLease:
@@ -201,16 +203,16 @@ class MemoryLease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self._settled:
-            self._queue.settle(self.message, self.message, 0.0)
+            self._queue.settle(self, self.message, 0.0)
 
     async def ack(self, report: Report | None = None) -> None:
         self._settled = True
-        self._queue.settle(self.message, None, 0.0)
+        self._queue.settle(self, None, 0.0)
 
     async def release(self, delay: float, *, counted: bool) -> None:
         self._settled = True
         again = msgspec.structs.replace(self.message, attempt=self.message.attempt + counted)
-        self._queue.settle(self.message, again, delay)
+        self._queue.settle(self, again, delay)
 
     async def extend(self, seconds: float) -> None:
-        self._queue.extend(self.message, seconds)
+        self._queue.extend(self, seconds)

@@ -63,11 +63,15 @@ class _OneTimer(Deadlines):
             return await _rest(running, awaited)
         except asyncio.CancelledError:
             # As asyncio.timeout does: ours is over, and another's, if there is one, goes on.
-            if held.passed and task.uncancel() <= cancelling:
-                raise DeadlinePassed from None
+            if held.passed:
+                held.passed = False
+                if task.uncancel() <= cancelling:
+                    raise DeadlinePassed from None
             raise
         finally:
             together.pop(held, None)
+            if held.passed:  # It caught its cancellation, or raised something else: the task goes on.
+                task.uncancel()
 
     def _arm(self, when: float) -> None:
         if self._timer is not None:

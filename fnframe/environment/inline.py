@@ -33,7 +33,10 @@ class Inline:
     async def exchange(self, call: Call, deliver: Deliver) -> None:
         call.started = time.monotonic()
         handler = self._app.definitions[call.function].handler
-        arguments, decode = self._app.signatures[call.function]
+        signatures = self._app.signatures
+        if call.function not in signatures:  # Its type was defined further down: the module is complete now.
+            signatures[call.function] = schema.signature_of(handler)
+        arguments, decode = signatures[call.function]
         event = call.invoke.event
         try:
             if arguments == 0:

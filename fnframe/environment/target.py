@@ -32,7 +32,12 @@ def directory_of(target: str) -> Path:
         raise ConfigurationError(f"no file, folder or module {target!r} from {Path.cwd()}; {FORMS}")
     if "." in module or spec.submodule_search_locations:
         folder = Path(next(iter(spec.submodule_search_locations or [str(Path.cwd())])))
-        return folder.joinpath(*module.split(".")[1:-1]).absolute()
+        place = folder.joinpath(*module.split(".")[1:]).absolute()
+        if place.is_dir():
+            return place
+        if not any(place.parent.glob(f"{place.name}.*")):
+            raise ConfigurationError(f"no file, folder or module {target!r} from {Path.cwd()}; {FORMS}")
+        return place.parent
     return Path(str(spec.origin)).absolute().parent
 
 
@@ -58,7 +63,8 @@ def load_app(target: str, name: str | None = None, *, anew: bool = False) -> App
         return found[0]
     if found:
         names = ", ".join(sorted(key for key, value in vars(module).items() if isinstance(value, App)))
-        raise ConfigurationError(f"{target} holds several apps ({names}): say which, as {target}:NAME")
+        form = str(Path(target) / "app.py") if Path(target).is_dir() else target
+        raise ConfigurationError(f"{target} holds several apps ({names}): say which, as {form}:NAME")
     looked_for = f"no App named {name!r}" if name else "no App"
     raise ConfigurationError(
         f"{target} defines {looked_for} at its top level; write `app = App(...)` there, or name a factory: "
@@ -95,7 +101,11 @@ def _import_file(path: Path) -> Any:
         raise ConfigurationError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
     return module
 
 
@@ -120,7 +130,10 @@ def _attribute(module: Any, attribute: str, target: str) -> App:
 def _forget(folder: Path) -> None:
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file is not None and folder in Path(file).parents and name != "__main__":
+        if file is None or name == "__main__" or folder not in Path(file).parents:
+            continue
+        # A project keeps its virtual environment beside its app: what is installed is not the app's own.
+        if not {"site-packages", "dist-packages"} & set(Path(file).parts[len(folder.parts) :]):
             del sys.modules[name]
 
 

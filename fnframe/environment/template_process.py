@@ -54,7 +54,7 @@ def _manifest(app: App) -> Manifest:
         try:
             # Again, now that the module is complete; what is built here is shared by all environments.
             app.signatures[function.name] = schema.signature_of(definition.handler)
-        except (TypeError, NameError) as error:
+        except (AttributeError, NameError, SyntaxError, TypeError) as error:
             raise ConfigurationError(f"function {function.name!r}: {error}", where=function.where) from None
     if any(function.is_async for function in manifest.functions):
         from . import worker_async  # noqa: F401  once here, not in each environment

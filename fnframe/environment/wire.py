@@ -167,7 +167,14 @@ AnyFrame = (
 )  # fmt: skip
 
 _encode_into = msgspec.msgpack.Encoder().encode_into
-_decode = msgspec.msgpack.Decoder(AnyFrame).decode
+_decode_any = msgspec.msgpack.Decoder(AnyFrame).decode
+
+
+def _decode(body: bytes | bytearray) -> Any:
+    try:
+        return _decode_any(body)
+    except UnicodeDecodeError as error:  # The one thing that msgspec does not say in its own words.
+        raise msgspec.DecodeError(str(error)) from None
 
 
 def encode(frame: Frame) -> bytearray:
