@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
+in_template = False
+"""Whether this process imports the app for others: a template, or an environment that was forked from it."""
+
 
 class Definition(msgspec.Struct, frozen=True):
     """What the process that holds the code knows of a function: configuration, handler and trigger objects."""
@@ -186,6 +189,7 @@ class App:
         `settings` are those of fnframe.toml, which is read from the app's folder, and win over it.
         Raises `ConfigurationError` when the app cannot start as it is declared.
         """
+        _refuse_in_template("run")
         from .runtime.running import run_app
 
         return run_app(self, target=target, mounted=tuple(mounted), plugins=tuple(plugins), settings=settings)
@@ -194,6 +198,7 @@ class App:
         self, *, target: str | None = None, plugins: Iterable[object] = (), **settings: Any
     ) -> AbstractContextManager[RunningInThread]:
         """Run the app in a thread of its own, for synchronous programs: the same verbs, blocking. See `run`."""
+        _refuse_in_template("run_in_thread")
         from .runtime.thread import run_app_in_thread
 
         return run_app_in_thread(self, target=target, plugins=tuple(plugins), settings=settings)
@@ -228,8 +233,18 @@ class App:
         self.definitions[function.name] = Definition(function, handler, triggers)
 
 
-def _caller() -> str:
-    frame = sys._getframe(2)
+def _refuse_in_template(verb: str) -> None:
+    """A file that runs its app when it is imported would start itself without end."""
+    if in_template:
+        raise ConfigurationError(
+            f"app.{verb}() is called while fnframe imports this file, or from inside a function: put it under "
+            '`if __name__ == "__main__":`, or into another file',
+            where=_caller(3),
+        )
+
+
+def _caller(depth: int = 2) -> str:
+    frame = sys._getframe(depth)
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 

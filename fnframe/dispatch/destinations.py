@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
+import fcntl
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -84,11 +86,16 @@ def _record(function: Function, event: Event, outcome: Outcome, condition: str, 
 
 
 def _append(path: Path, line: bytes) -> None:
+    """Append the whole line or nothing, whatever else appends there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # One write to a descriptor opened for appending: lines of several processes do not mix.
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        os.write(descriptor, line + b"\n")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with open(path, "ab", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        end = file.seek(0, os.SEEK_END)
+        try:
+            written = file.write(line + b"\n")
+            if written != len(line) + 1:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.fsync(file.fileno())
+        except BaseException:
+            file.truncate(end)
+            raise

@@ -140,8 +140,10 @@ class Poller:
         if destination is not None:
             try:
                 await self._destinations.put(destination, function, envelope.event, outcome, condition, attempts)
-            except Exception:
-                log.exception("%s: its record could not be put to %s; trying again", self._name, destination)
+            except Exception as error:
+                text = "function %r: the record of event %s could not be put to %s (%s: %s); trying again in %.0f s"
+                cap = self._policy.cap
+                log.error(text, self._name, envelope.event.id, destination, type(error).__name__, error, cap)  # noqa: TRY400
                 await lease.release(self._policy.cap, counted=False)
                 return
         await lease.ack(outcome.report)

@@ -66,10 +66,17 @@ class MemoryEngine:
             return
         queues = {name: messages for name, queue in self._queues.items() if (messages := queue.messages())}
         saved = _Saved(queues, {name: state.values for name, state in self._states.items()})
-        self._state_file.parent.mkdir(parents=True, exist_ok=True)
         part = self._state_file.with_name(f"{self._state_file.name}.{os.getpid()}.part")
-        part.write_bytes(msgspec.msgpack.encode(saved))
-        part.replace(self._state_file)
+        try:
+            self._state_file.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(msgspec.msgpack.encode(saved))
+            part.replace(self._state_file)
+        except OSError as problem:
+            part.unlink(missing_ok=True)
+            raise ConfigurationError(
+                f"what was handled could not be remembered ({problem.strerror}): the next run will handle it again",
+                where=str(self._state_file),
+            ) from None
 
     def queue(self, name: str) -> MemoryQueue:
         if name not in self._queues:

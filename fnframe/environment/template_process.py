@@ -6,6 +6,7 @@ loop, so that a fork of it is safe, and it is the parent of every environment: i
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import select
@@ -18,6 +19,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from .. import app as app_module
 from .. import schema
 from ..app import App
 from ..errors import ConfigurationError
@@ -36,15 +38,29 @@ def main() -> NoReturn:
     target, sys.argv = sys.argv[2], [sys.argv[2]]
     path = os.environ.pop("FNFRAME_IMPORT_PATH", "").split(os.pathsep)
     sys.path.extend(entry for entry in path if entry and entry not in sys.path)
+    app_module.in_template = True
+    _end_with_host(control, True)
     try:
         app = load_app(target, app_name)
         manifest = _manifest(app)
     except BaseException as error:
         _put(control, _not_imported(error))
         os._exit(1)
+    _end_with_host(control, False)
     _put(control, Imported(VERSION, manifest, Meter().method))
     _Template(app, control).serve()
     os._exit(0)
+
+
+def _end_with_host(control: socket.socket, wanted: bool) -> None:
+    """While the import runs nobody reads the control socket: let the kernel end this process when the host goes.
+
+    The signal of a descriptor that becomes readable ends a process that has no handler for it; the host says nothing
+    before it has the manifest.
+    """
+    fcntl.fcntl(control, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(control, fcntl.F_GETFL)
+    fcntl.fcntl(control, fcntl.F_SETFL, flags | os.O_ASYNC if wanted else flags & ~os.O_ASYNC)
 
 
 def _manifest(app: App) -> Manifest:

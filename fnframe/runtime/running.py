@@ -150,8 +150,8 @@ class Running:
 
         Returns when they are ready.
         """
-        await self._delivery.serve(self.manifest)
         await self._triggers.serve(which)
+        await self._delivery.serve(self.manifest)
 
     async def reload(self) -> Manifest:
         """Serve the code as it is now; what runs ends in the old. Broken, it raises and the old goes on."""

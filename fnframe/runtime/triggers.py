@@ -49,7 +49,8 @@ class Triggers:
     async def serve(self, which: Serve) -> None:
         """Start the triggers: all, or those whose events can wait outside. Returns when they are ready."""
         self._which = which
-        for kind in sorted(_specs_by_kind(self._running.manifest)):
+        kinds = sorted(_specs_by_kind(self._running.manifest), key=lambda kind: (self._has_backlog(kind), kind))
+        for kind in kinds:
             await self._start(kind)
 
     async def serve_anew(self, old: Manifest) -> None:
@@ -72,6 +73,10 @@ class Triggers:
             service.scope.cancel()
         for service in services:
             await service.ended.wait()
+
+    def _has_backlog(self, kind: str) -> bool:
+        """Those begin last: when a port is taken, no file was handled in vain."""
+        return kind not in self._mounted and self._type_of(kind).has_backlog
 
     async def _start(self, kind: str) -> None:
         if kind in self._mounted:
