@@ -40,8 +40,13 @@ class Lane:
         """Whether it is an environment of this function as the code is now."""
         return environment.function == self.function.name and environment.template is self.templates.template
 
+    @property
+    def is_short(self) -> bool:
+        """Whether sending ahead is wise."""
+        return self.longest < SHORT
+
     def learn(self, duration: float) -> None:
-        """Learn from how long an invocation took whether sending ahead is wise."""
+        """Learn from how long an invocation took."""
         longest = self.longest * FADE
         self.longest = max(longest, duration)
 

@@ -11,7 +11,7 @@ import anyio
 from ..errors import ConfigurationError
 from ..outcome import MemoryMethod
 from .call import Call, Ended, Rejected
-from .lane import SHORT, Lane
+from .lane import Lane
 from .process import EXIT_TIMEOUT, Owner, ProcessEnvironment, Reason
 from .slot import Slot
 from .wire import Ack, Bind, Send
@@ -137,8 +137,8 @@ class Pool(Owner):
         self.place(call)
         try:
             while call.reply is None:
-                if call.unsent:
-                    await self._send_rest(call)
+                if call.unsent and call.environment is not None:
+                    await call.environment.send_rest(call)
                 elif call.requests:
                     ack = await deliver(call.requests.popleft())
                     if call.environment is not None:
@@ -167,7 +167,7 @@ class Pool(Owner):
         given_back = lane.borrow()  # By a thread that did not see this one waiting yet.
         if given_back is not None:
             self.retrieve(given_back)
-        if lane.waiting and lane.longest < SHORT:
+        if lane.waiting and lane.is_short:
             self._send_ahead(lane)
         return None
 
@@ -282,20 +282,10 @@ class Pool(Owner):
 
     def _send_ahead(self, lane: Lane) -> None:
         for environment in self._live:
-            if environment.function == lane.function.name and environment.ready and len(environment.in_flight) == 1:
+            if environment.function == lane.function.name and environment.takes_ahead(lane.waiting[0]):
                 self._waiting -= 1
                 environment.send(lane.waiting.popleft())
                 return
-
-    async def _send_rest(self, call: Call) -> None:
-        environment = call.environment
-        assert environment is not None
-        try:
-            await anyio.wait_writable(environment)
-        except anyio.ClosedResourceError:
-            return
-        if call.environment is environment:
-            environment.send_rest(call)
 
     def _until_idle_end(self, now: float) -> float:
         """End what has been idle too long; seconds until the next one will have been."""
@@ -341,11 +331,11 @@ class Pool(Owner):
             return
         if duration is not None:
             lane.learn(duration)
-        if lane.waiting:
-            depth = 2 if lane.longest < SHORT else 1
-            while lane.waiting and len(environment.in_flight) < depth:
-                self._waiting -= 1
-                environment.send(lane.waiting.popleft())
+        while lane.waiting and (
+            not environment.in_flight or (lane.is_short and environment.takes_ahead(lane.waiting[0]))
+        ):
+            self._waiting -= 1
+            environment.send(lane.waiting.popleft())
         if not environment.in_flight:
             lane.idle.append(environment)
             if self._waiting:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .template import Template
 
 RECEIVE = 64 * 1024
+LARGEST_AHEAD = 32 * 1024
+"""Bytes of data with which an invocation surely fits into a socket that is empty, which holds 200 KB."""
 INIT_TIMEOUT = 10.0
 """Seconds for binding and start functions: Lambda's limit of the init phase."""
 EXIT_TIMEOUT = 2.0
@@ -59,6 +61,8 @@ class ProcessEnvironment:
         self.template = template
         self._reader = Reader()
         self._watching = False
+        self._sending = False
+        self._lost = False
         self._bound = 0.0
         self._memory_kb = 0
         self._statm = -1
@@ -108,22 +112,38 @@ class ProcessEnvironment:
             call.unsent = memoryview(frame)[sent:]
             call.wake()
 
-    def send_rest(self, call: Call) -> bool:
-        """Send more of a large frame; whether all of it is sent."""
+    def takes_ahead(self, call: Call) -> bool:
+        """Whether this invocation may wait in the socket behind the one that is running.
+
+        Only if all of it fits: what else is said meanwhile must not come into the middle of it.
+        """
+        if not self.ready or len(self.in_flight) != 1 or self.in_flight[0].unsent:
+            return False
+        return len(call.invoke.event.data) <= LARGEST_AHEAD
+
+    async def send_rest(self, call: Call) -> None:
+        """Send more of a large frame, as soon as the socket takes it."""
+        if self._lost:
+            return
+        self._sending = True
+        try:
+            await anyio.wait_writable(self._connection)
+        finally:
+            self._sending = False
+            if self._lost:
+                self._connection.close()
+        if call.environment is not self or self._lost:
+            return
         try:
             sent = self._connection.send(call.unsent, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return False
-        except OSError:
+            return
+        except OSError:  # It is dead; its end answers the call.
             sent = len(call.unsent)
         call.unsent = call.unsent[sent:]
-        return not call.unsent
 
     def answer(self, ack: Ack) -> None:
         self._put(ack)
-
-    def fileno(self) -> int:
-        return self._connection.fileno()
 
     def kill(self, reason: Reason) -> None:
         """End the whole process group now. What it was running becomes `Ended` once its exit status is known."""
@@ -278,16 +298,19 @@ class ProcessEnvironment:
 
     def lost(self, reaped: Reaped | None) -> None:
         """It is gone, or the template is, or its exit status did not come in time: answer what it was running."""
-        if self._connection.fileno() < 0:
+        if self._lost:
             return
+        self._lost = True
         self.reason = self.reason or "exit"
         self.deadline = math.inf
         self._unwatch()
         self._output_readable()
         self._readiness.unwatch(self._output)
         os.close(self._output)
-        anyio.notify_closing(self._connection)
-        self._connection.close()
+        if self._sending:  # An event loop must not watch what is closed: the end wakes who sends, and that one closes.
+            self._connection.shutdown(socket.SHUT_RDWR)
+        else:
+            self._connection.close()
         if self._statm >= 0:
             os.close(self._statm)
             self._statm = -1

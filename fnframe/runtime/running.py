@@ -67,6 +67,8 @@ class Running:
         self._readiness = readiness
         self._tasks = tasks
         self._closed = False
+        self._reloading = anyio.Lock()
+        self._died = anyio.Event()
         self.dispatcher = Dispatcher(
             Judge(platform.node()),
             self.deliver,
@@ -155,15 +157,16 @@ class Running:
 
     async def reload(self) -> Manifest:
         """Serve the code as it is now; what runs ends in the old. Broken, it raises and the old goes on."""
-        bundle = await start_bundle(self._source, self._readiness, self._embedded)
-        old = self._bundle
-        try:
-            await self._exchange(bundle)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await self._exchange(old.again())
-                await bundle.close()
-            raise
+        async with self._reloading:
+            bundle = await start_bundle(self._source, self._readiness, self._embedded)
+            old = self._bundle
+            try:
+                await self._exchange(bundle)
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await self._exchange(old.again())
+                    await bundle.close()
+                raise
         try:
             await self.pool.left()
         finally:
@@ -191,16 +194,20 @@ class Running:
             await self.pool.close()
             await self._bundle.close()
 
-    def _template_died(self) -> None:
-        self._tasks.start_soon(self._revive)
+    async def revive(self) -> None:
+        """Start another template whenever one died, until cancelled."""
+        while True:
+            await self._died.wait()
+            self._died = anyio.Event()
+            log.warning("the template of app %r died; starting another", self.manifest.app)
+            try:
+                await self.reload()
+            except ConfigurationError as error:
+                log.error("app %r cannot be imported any more: %s", self.manifest.app, error)  # noqa: TRY400
+                self.pool.refuse(f"the template died and the app cannot be imported any more: {error}")
 
-    async def _revive(self) -> None:
-        log.warning("the template of app %r died; starting another", self.manifest.app)
-        try:
-            await self.reload()
-        except ConfigurationError as error:
-            log.error("app %r cannot be imported any more: %s", self.manifest.app, error)  # noqa: TRY400
-            self.pool.refuse(f"the template died and the app cannot be imported any more: {error}")
+    def _template_died(self) -> None:
+        self._died.set()
 
     def _open(self, bundle: Bundle) -> None:
         for template in bundle.templates:
@@ -326,6 +333,7 @@ async def _run(
             )
             stack.push_async_callback(running.end)
             tasks.start_soon(pool.run)
+            tasks.start_soon(running.revive)
             await running.serve(serve)
             yield running
             await running.close()

@@ -278,3 +278,9 @@ def chain(path, context: Context):
 def terminated():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+
+
+@app.function(memory=256)
+def length(event: bytes):
+    print("working", flush=True)
+    return len(event)

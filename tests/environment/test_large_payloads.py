@@ -1,0 +1,82 @@
+"""Payloads that do not fit into a socket at once: whole, in order, and gone with their environment."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from fnframe import Failure
+from fnframe.runtime.running import run_target
+
+APP = str(Path(__file__).parent.parent / "apps" / "behaviours.py")
+LARGE = b"x" * 3_000_000
+
+
+@pytest.mark.anyio
+async def test_large_and_small_mixed_come_whole():
+    async with run_target(APP, settings={"max_environments": 2}) as running:
+        for _ in range(900):  # So that the pool takes the function for a short one, and sends ahead.
+            await running.invoke("length", payload=b"x")
+
+        async def client(sizes: list[int]) -> None:
+            for size in sizes:
+                outcome = await running.invoke("length", payload=b"x" * size)
+                assert outcome.unwrap() == size
+
+        async with anyio.create_task_group() as tasks:
+            for n in range(16):
+                tasks.start_soon(client, [100, 31_000, 33_000, 250_000 + n, 7] * 30)
+
+
+@pytest.mark.anyio
+async def test_an_environment_that_dies_before_it_took_all_of_the_event():
+    async with run_target(APP, settings={"max_environments": 2}) as running:
+        for _ in range(5):
+            pid = await _pid_of(running, "length")
+            os.kill(pid, signal.SIGSTOP)
+            outcomes = []
+
+            async def invoke(outcomes=outcomes):
+                outcomes.append(await running.invoke("length", payload=LARGE))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(invoke)
+                with anyio.fail_after(10):
+                    while not any(environment.in_flight for environment in running.pool._live):
+                        await anyio.sleep(0.001)
+                os.killpg(pid, signal.SIGKILL)
+            assert isinstance(outcomes[0], Failure)
+            assert outcomes[0].error_type == "Runtime.ExitError"
+            assert (await running.invoke("length", payload=LARGE)).unwrap() == len(LARGE)
+
+
+async def _pid_of(running, function: str) -> int:
+    await running.invoke(function, payload=b"")
+    return next(e.pid for e in running.pool._live if e.function == function)
+
+
+def test_nothing_is_raised_in_a_plain_event_loop():
+    """Callbacks of a loop's readers run without what anyio keeps about the loop."""
+    problems = []
+
+    async def program() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+        async with run_target(APP, settings={"max_environments": 3}) as running:
+            await running.invoke("length", payload=LARGE)
+            assert (await running.invoke("spin")).error_type == "Sandbox.Timedout"
+            os.kill(await _pid_of(running, "length"), signal.SIGSTOP)
+            call = asyncio.ensure_future(running.invoke("length", payload=LARGE))
+            while not any(environment.in_flight for environment in running.pool._live):
+                await asyncio.sleep(0.001)
+            template = running._bundle.templates[0]
+            os.kill(template._process.pid, signal.SIGKILL)
+            await call
+            assert (await running.invoke("length", payload=LARGE)).unwrap() == len(LARGE)
+
+    asyncio.run(program())
+    assert problems == []
