@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         PayloadTooLarge,
         QueueFull,
         RecursionStopped,
+        TriggerFailed,
     )
     from .event import Event
     from .function import Function, Limits, Manifest
@@ -49,6 +50,7 @@ _HOMES = {
     "State": "trigger",
     "Success": "outcome",
     "Trigger": "trigger",
+    "TriggerFailed": "errors",
     "hookimpl": "hookspecs",
 }
 
@@ -76,6 +78,7 @@ __all__ = (
     "State",
     "Success",
     "Trigger",
+    "TriggerFailed",
     "hookimpl",
 )
 

@@ -46,7 +46,7 @@ class App:
 
     def __init__(self, name: str, *, limits: Limits | None = None) -> None:
         self.name = name
-        self.limits = limits or Limits()
+        self.limits = (limits or Limits()).checked(_caller())
         self.definitions: dict[str, Definition] = {}
         self.signatures: dict[str, schema.Signature] = {}
         self.starters: list[Callable[[], Any]] = []
@@ -125,7 +125,7 @@ class App:
                     on_failure=on_failure,
                     tags=tags or {},
                     is_async=inspect.iscoroutinefunction(handler),
-                    triggers=tuple(_spec(trigger) for trigger in triggers),
+                    triggers=tuple(_spec(trigger, where) for trigger in triggers),
                 ),
                 handler,
                 triggers,
@@ -138,8 +138,17 @@ class App:
         """Run the decorated callable, which takes nothing, in each environment when it starts, after the fork.
 
         For what must not be shared between processes: connections, random state. Its time is init time; an
-        exception in it fails the invocation that waited for the environment.
+        exception in it fails the invocation that waited for the environment. Raises `ConfigurationError` for one that
+        is async or takes arguments.
         """
+        try:
+            inspect.signature(starter).bind()
+        except TypeError:
+            problem = f"an @app.on_start function takes nothing, found {inspect.signature(starter)}"
+            raise ConfigurationError(problem, where=schema.where_defined(starter)) from None
+        if inspect.iscoroutinefunction(starter):
+            problem = "an @app.on_start function is a plain `def`, found `async def`"
+            raise ConfigurationError(problem, where=schema.where_defined(starter))
         self.starters.append(starter)
         return starter
 
@@ -185,7 +194,8 @@ class App:
 
         All triggers run, except the types in `mounted`, which the caller serves. `target` (`module:app`,
         `module:factory` or a file) tells the template how to import this app; by default the module that made it.
-        `plugins` are objects or modules with hooks, registered beside those that are installed.
+        `plugins` are objects or modules with hooks, registered beside those that are installed. What handlers print,
+        and what fails, goes to the logger `fnframe.functions`.
         `settings` are those of fnframe.toml, which is read from the app's folder, and win over it.
         Raises `ConfigurationError` when the app cannot start as it is declared.
         """
@@ -248,5 +258,11 @@ def _caller(depth: int = 2) -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-def _spec(trigger: Trigger) -> TriggerSpec:
-    return TriggerSpec(kind_of(trigger), msgspec.json.encode(trigger), trigger.describe())
+def _spec(trigger: Trigger, where: str) -> TriggerSpec:
+    """Raises `ConfigurationError` for a field whose value is none of its type: a Struct does not look by itself."""
+    try:
+        fields = msgspec.json.encode(trigger)
+        msgspec.json.decode(fields, type=type(trigger))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{trigger.describe()}: {error}", where=where) from None
+    return TriggerSpec(kind_of(trigger), fields, trigger.describe())

@@ -12,14 +12,18 @@ if TYPE_CHECKING:
 
 
 class FnframeError(Exception):
-    """Base of everything that fnframe raises."""
+    """Base of everything that fnframe raises.
+
+    `where` is the place in the user's own files (`app.py:12`, `fnframe.toml: http.port`) or None, and `traceback` the
+    user's own frames, where there are any.
+    """
+
+    where: str | None = None
+    traceback: str = ""
 
 
 class ConfigurationError(FnframeError):
-    """A declaration, a configuration file or a plugin is wrong: nothing ran yet.
-
-    `where` is the place in the user's own files (`app.py:12`, `fnframe.toml: http.port`) or None.
-    """
+    """A declaration, a configuration file or a plugin is wrong: nothing ran yet."""
 
     def __init__(self, problem: str, *, where: str | None = None) -> None:
         self.problem = problem
@@ -28,13 +32,23 @@ class ConfigurationError(FnframeError):
 
 
 class ImportFailed(ConfigurationError):
-    """Importing the app's module failed. `traceback` holds the user's own frames only."""
+    """Importing the app's module failed."""
 
     def __init__(self, error_type: str, message: str, *, where: str | None = None, traceback: str = "") -> None:
         self.error_type = error_type
         self.message = message
         self.traceback = traceback
         super().__init__(message if error_type == "ConfigurationError" else f"{error_type}: {message}", where=where)
+
+
+class TriggerFailed(FnframeError):
+    """A trigger's own code raised, which ends the app; the exception itself is the `__cause__`."""
+
+    def __init__(self, trigger: str, problem: str, *, where: str | None, traceback: str) -> None:
+        self.where = where
+        self.traceback = traceback
+        problem = f"{trigger} failed: {problem}"
+        super().__init__(f"{where}: {problem}" if where else problem)
 
 
 class FunctionNotFound(FnframeError, LookupError):

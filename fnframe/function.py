@@ -31,6 +31,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     asynchronous_payload: int = 1 * MB
     depth: int = 16
 
+    def checked(self, where: str) -> Self:
+        """These limits, or a `ConfigurationError` that says which of them cannot be."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            whole = isinstance(value, int) or name == "timeout"
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not whole or not value > 0:
+                number = "number" if name == "timeout" else "whole number"
+                raise ConfigurationError(f"Limits: {name} must be a {number} above 0, found {value!r}", where=where)
+        return self
+
 
 class TriggerSpec(msgspec.Struct, frozen=True):
     """A trigger as a manifest carries it: its kind, its fields as JSON, and how it reads to a person."""

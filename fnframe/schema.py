@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from .context import Context
 from .errors import ConfigurationError
 from .event import JSON, Event, decode_json
 
@@ -37,6 +38,8 @@ def parameters(handler: Callable[..., Any]) -> int:
 
     Raises `TypeError` that says what was expected and found, for anything else.
     """
+    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+        raise TypeError("a handler returns its result, found a generator (`yield`)")
     signature = inspect.signature(handler)
     positional = [p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p for p in positional if p.default is p.empty]
@@ -64,6 +67,8 @@ def decoder_for(annotation: Any) -> Decode:
     """The decoder for a type: `Event`, bytes, a class with `from_event`, a pydantic model, or what msgspec knows."""
     if annotation is Event:
         return _identity
+    if annotation is Context:
+        raise TypeError("the first parameter gets the event, the second the context: (event, context: Context)")
     if annotation is bytes:
         return _data
     # A trigger's own types (a request, a batch) make themselves from the whole envelope.

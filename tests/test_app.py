@@ -193,6 +193,26 @@ def test_a_handler_that_cannot_be_called_is_refused(refused, parameters, words):
     refused(f"@app.function()  # here\ndef handler({parameters}): ...\n", "function 'handler'", *words)
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("@app.function()  # here\ndef f(context: Context): ...", ["(event, context: Context)"]),
+        ("@app.function()  # here\ndef f(event): yield event", ["found a generator"]),
+        ("@app.function()  # here\nasync def f(event): yield event", ["found a generator"]),
+        ("@app.on_start  # here\nasync def f(): ...", ["a plain `def`"]),
+        ("@app.on_start  # here\ndef f(event): ...", ["takes nothing", "(event)"]),
+        ("other = App('other', limits=Limits(concurrency=0))  # here", ["concurrency", "above 0", "found 0"]),
+        ("other = App('other', limits=Limits(memory='1'))  # here", ["memory", "whole number", "'1'"]),
+        ("other = App('other', limits=Limits(depth=1.5))  # here", ["depth", "whole number", "1.5"]),
+        ("@app.function(Bell('high'))  # here\ndef f(event): ...", ["Bell(pitch='high')", "Expected `int`, got `str`"]),
+        ("app.run()  # here", ["while fnframe imports this file", '__name__ == "__main__"']),
+    ],
+)
+def test_what_cannot_work_is_refused_where_it_stands(refused, source, words, monkeypatch):
+    monkeypatch.setattr("fnframe.app.in_template", True)
+    refused(f"{source}\n", *words)
+
+
 def test_the_line_is_that_of_the_first_decorator(refused):
     refused(
         """

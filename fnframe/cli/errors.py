@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigurationError, FnframeError, ImportFailed
+from ..errors import FnframeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,9 +44,9 @@ def guarded(command: Callable[[], int]) -> int:
 def message_of(error: BaseException) -> str | None:
     """What to tell a person of an error that is theirs to mend; None for what is a bug of fnframe's."""
     error = _cause(error)
-    if isinstance(error, ConfigurationError):
+    if isinstance(error, FnframeError):
         return _with_source(error)
-    if isinstance(error, (FnframeError, UsageError)):
+    if isinstance(error, UsageError):
         return f"{label()} {error}"
     cyclopts = sys.modules.get("cyclopts")
     if cyclopts is not None and isinstance(error, cyclopts.CycloptsError):
@@ -74,13 +74,13 @@ def shown(where: str) -> str:
     return where.removeprefix(here)
 
 
-def _with_source(error: ConfigurationError) -> str:
+def _with_source(error: FnframeError) -> str:
     if error.where is None:
         return f"{label()} {error}"
     lines = [f"{label()} {shown(error.where)}: {str(error).removeprefix(f'{error.where}: ')}"]
     path, _, number = error.where.rpartition(":")
     source = _source_line(path, number)
-    if isinstance(error, ImportFailed) and error.traceback.count('  File "') > 1:
+    if error.traceback.count('  File "') > 1:
         lines += ["", error.traceback.rstrip()]
     elif source:
         lines += ["", f"  {number} | {source}"]

@@ -11,6 +11,7 @@ from .wire import Raised
 
 PACKAGE = str(Path(__file__).parent.parent)
 INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+MACHINERY = ("/asyncio/", "/anyio/", "/trio/", "/msgspec/")
 LONGEST_TEXT = 64 * 1024
 MOST_FRAMES = 100
 
@@ -43,14 +44,24 @@ def stack_of(error: BaseException) -> list[str]:
     return [line.encode("utf-8", "backslashreplace").decode() for line in traceback.format_list(kept)]
 
 
-def where_of(error: BaseException) -> str | None:
-    """`file:line` of the last frame that is the user's own, not that of a library which it called."""
+def where_of(error: BaseException, folder: Path | None = None) -> str | None:
+    """`file:line` of the last frame that is the user's own, not that of a library which it called.
+
+    What lies in `folder`, the app's, is the user's own, wherever libraries are installed.
+    """
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
-    own = [frame for frame in frames if not frame.filename.startswith(INSTALLED)] or frames
+    return place_in(traceback.extract_tb(error.__traceback__), folder)
+
+
+def place_in(stack: traceback.StackSummary, folder: Path | None) -> str | None:
+    """See `where_of`."""
+    frames = [frame for frame in stack if not _is_machinery(frame.filename)]
+    installed = [frame for frame in frames if frame.filename.startswith(INSTALLED)]
+    in_folder = [frame for frame in frames if folder is not None and folder in Path(frame.filename).parents]
+    own = [f for f in in_folder if f not in installed] or [f for f in frames if f not in installed] or frames
     return f"{own[-1].filename}:{own[-1].lineno}" if own else None
 
 
 def _is_machinery(filename: str) -> bool:
-    return filename.startswith((PACKAGE, "<frozen")) or "/asyncio/" in filename or "/msgspec/" in filename
+    return filename.startswith((PACKAGE, "<frozen")) or any(name in filename for name in MACHINERY)

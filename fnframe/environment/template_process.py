@@ -15,6 +15,8 @@ import socket
 import sys
 import threading
 import traceback
+from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import msgspec
@@ -25,9 +27,12 @@ from ..app import App
 from ..errors import ConfigurationError
 from ..function import Manifest
 from . import failure, worker
-from .target import load_app
+from .target import directory_of, load_app
 from .usage import Meter, peak_kb
 from .wire import VERSION, Exited, Fork, Forked, Frame, Imported, NotImported, Reader, Reaped, Release, encode
+
+LONG_IMPORT = 5.0
+"""Seconds after which an import that still runs says where it is."""
 
 
 def main() -> NoReturn:
@@ -40,13 +45,16 @@ def main() -> NoReturn:
     sys.path.extend(entry for entry in path if entry and entry not in sys.path)
     app_module.in_template = True
     _end_with_host(control, True)
+    _tell_when_long(target)
     try:
         app = load_app(target, app_name)
         manifest = _manifest(app)
     except BaseException as error:
-        _put(control, _not_imported(error))
+        _put(control, _not_imported(error, target))
         os._exit(1)
     _end_with_host(control, False)
+    signal.setitimer(signal.ITIMER_REAL, 0.0)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     _put(control, Imported(VERSION, manifest, Meter().method))
     _Template(app, control).serve()
     os._exit(0)
@@ -61,6 +69,24 @@ def _end_with_host(control: socket.socket, wanted: bool) -> None:
     fcntl.fcntl(control, fcntl.F_SETOWN, os.getpid())
     flags = fcntl.fcntl(control, fcntl.F_GETFL)
     fcntl.fcntl(control, fcntl.F_SETFL, flags | os.O_ASYNC if wanted else flags & ~os.O_ASYNC)
+
+
+def _tell_when_long(target: str) -> None:
+    """An import that hangs looks like a program that does nothing: say where it is."""
+
+    def tell(_: int, frame: FrameType | None) -> None:
+        place = failure.place_in(traceback.extract_stack(frame), _folder_of(target))
+        print(f"fnframe: importing {target} takes long; it is at {place or 'its first line'}", file=sys.stderr)
+
+    signal.signal(signal.SIGALRM, tell)
+    signal.setitimer(signal.ITIMER_REAL, LONG_IMPORT)
+
+
+def _folder_of(target: str) -> Path | None:
+    try:
+        return directory_of(target)
+    except ConfigurationError:  # There is no such target, which the import will say.
+        return None
 
 
 def _manifest(app: App) -> Manifest:
@@ -89,11 +115,12 @@ def _baseline_mb() -> float:
     return peak_kb(usage.ru_maxrss) / 1024
 
 
-def _not_imported(error: BaseException) -> NotImported:
+def _not_imported(error: BaseException, target: str) -> NotImported:
+    where = failure.where_of(error, _folder_of(target))
     if isinstance(error, ConfigurationError):
-        return NotImported("ConfigurationError", error.problem, error.where or failure.where_of(error), "")
+        return NotImported("ConfigurationError", error.problem, error.where or where, "")
     lines = failure.stack_of(error) + traceback.format_exception_only(error)
-    return NotImported(type(error).__name__, failure.text_of(error), failure.where_of(error), "".join(lines))
+    return NotImported(type(error).__name__, failure.text_of(error), where, "".join(lines))
 
 
 class _Template:

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import termios
 import time
+import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -47,8 +48,9 @@ def main(app: App, connection: socket.socket, output: int, template: int) -> NoR
         Worker(app, connection).serve()
     except SystemExit as error:
         _leave(error.code)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:
+        lines = failure.stack_of(error) + traceback.format_exception_only(error)
+        print("Traceback (most recent call last):\n", *lines, sep="", end="", file=sys.stderr)
         _leave(1)
     os._exit(0)
 

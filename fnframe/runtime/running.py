@@ -33,6 +33,7 @@ from ..function import Function
 from ..trigger import Trigger, kind_of
 from .bundle import Bundle, Source, source_of, start_bundle
 from .config import Settings, load_settings
+from .host_log import HostLog
 from .mapping import BoundMapping
 from .plugins import Plugins, load_plugins
 from .triggers import Serve, Triggers, only
@@ -272,6 +273,7 @@ async def run_app(
         raise ConfigurationError(f"the app {app.name!r} runs already in this process")
     app.manifest()
     source = source_of(app, target)
+    plugins = (HostLog(), *plugins)
     async with _run(source, app.directory, settings=settings, plugins=plugins, app=app, mounted=mounted) as running:
         app.running = running
         try:
@@ -338,7 +340,8 @@ async def _run(
             yield running
             await running.close()
     except BaseExceptionGroup as group:
-        raise only(group) from None
+        error = only(group)
+        raise error from error.__cause__
     finally:
         shutil.rmtree(root, ignore_errors=True)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import msgspec
 
-from ..errors import ConfigurationError
+from ..environment import failure
+from ..errors import ConfigurationError, FnframeError, TriggerFailed
 from ..trigger import Trigger, kind_of
 from .mapping import BoundMapping
 
@@ -93,11 +95,13 @@ class Triggers:
             with service.scope:
                 async with anyio.create_task_group() as tasks:
                     texts = await tasks.start(_run_all, type_, mappings)
-                    names = [mapping.function.name for mapping in mappings]
-                    service.started = list(zip(names, map(str, texts), strict=True))
+                    service.started = _by_function(mappings, texts)
                     task_status.started()
         except BaseExceptionGroup as group:
-            raise only(group) from None
+            error = only(group)
+            if isinstance(error, FnframeError) or not isinstance(error, Exception):
+                raise error from None
+            raise _failed(error, mappings) from error
         finally:
             if self._services.get(kind) is service:
                 del self._services[kind]
@@ -128,6 +132,26 @@ class _Service:
 
 async def _run_all(type_: type[Trigger], mappings: list[BoundMapping], *, task_status: TaskStatus[Any]) -> None:
     await type_.run_all(mappings, task_status=task_status)
+
+
+def _by_function(mappings: list[BoundMapping], texts: Any) -> list[tuple[str, str]]:
+    if not isinstance(texts, (list, tuple)) or len(texts) != len(mappings):
+        raise TypeError(f"run_all must call task_status.started() with {len(mappings)} text(s), one for each mapping")
+    return [(mapping.function.name, str(text)) for mapping, text in zip(mappings, texts, strict=True)]
+
+
+def _failed(error: Exception, mappings: list[BoundMapping]) -> TriggerFailed:
+    """What a trigger's own code raised, with the trigger's name and the line."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    triggers = ", ".join(f"{mapping.trigger.describe()} of function {mapping.function.name!r}" for mapping in mappings)
+    stack = [*failure.stack_of(error), *traceback.format_exception_only(error)]
+    return TriggerFailed(
+        f"the trigger {triggers}",
+        f"{type(error).__name__}: {failure.text_of(error)}",
+        where=failure.where_of(error, mappings[0].directory),
+        traceback="".join(stack),
+    )
 
 
 def _specs_by_kind(manifest: Manifest) -> dict[str, list[tuple[str, bytes]]]:

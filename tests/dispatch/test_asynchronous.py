@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import anyio
 import pytest
@@ -269,3 +271,23 @@ async def test_failures_are_values(world):
     running, *_ = world
     outcome = await running.invoke("fails", 1)
     assert isinstance(outcome, Failure)
+
+
+def test_a_line_that_does_not_fit_leaves_no_half_of_itself(tmp_path):
+    """A bound on the size of files stands for a full disk: the write is cut short in the same way."""
+    path = tmp_path / "failed.jsonl"
+    program = f"""
+import resource, sys
+from pathlib import Path
+from fnframe.dispatch.destinations import _append
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+_append(Path({str(path)!r}), b"a" * 800)
+try:
+    _append(Path({str(path)!r}), b"b" * 800)
+except OSError as error:
+    print(type(error).__name__)
+_append(Path({str(path)!r}), b"c" * 100)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "OSError\n"
+    assert path.read_text() == "a" * 800 + "\n" + "c" * 100 + "\n"

@@ -106,3 +106,20 @@ def test_after_the_end():
     with pytest.raises(NotRunning, match="has ended"):
         running.invoke("pid")
     assert not Path(f"/proc/{pid}").exists() or pid == os.getpid()
+
+
+def test_prints_and_failures_reach_the_hosts_log(running, caplog):
+    with caplog.at_level("INFO", logger="fnframe.functions"):
+        running.invoke("prints_much", 10)
+        running.invoke("raises", "no luck")
+        running.enqueue("raises", "no luck later")
+        running.drained()
+    printed, failed, *later, settled = [
+        (record.levelname, record.getMessage()) for record in caplog.records if record.name == "fnframe.functions"
+    ]
+    assert printed == ("INFO", "prints_much: xxxxxxxxxx")
+    assert failed[0] == "WARNING"
+    assert failed[1].startswith("raises: ValueError: no luck\nTraceback (most recent call last):\n  File ")
+    assert [level for level, _ in later] == ["WARNING"] * 3
+    assert settled[0] == "ERROR"
+    assert "failed after 3 attempt(s): ValueError; its record went to nowhere" in settled[1]
