@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from ..environment.invocation import Invocation
 from ..environment.wire import Ack, Send
 from ..errors import FnframeError, PayloadTooLarge, RecursionStopped
 from ..event import Event, new_id, now
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ..engine.protocol import Engine
     from ..function import Manifest
     from .dispatcher import Dispatcher, Observer
-    from .invocation import Invocation
 
 
 class Delivery:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
-from ..environment.call import Call
-from ..environment.wire import Ack, Invoke, Send
+from ..environment.invocation import Deliver, Invocation
 from ..errors import FunctionNotFound
+from ..event import Event
 from ..function import Function, Manifest
-from ..outcome import REQUEST_TOO_LARGE, THROTTLED, MemoryMethod, Outcome
+from ..outcome import REQUEST_TOO_LARGE, THROTTLED, InvocationType, MemoryMethod, Outcome
 from .admission import Share, shares
-from .invocation import Invocation
 from .verdict import Judge
 
 Observer = Callable[..., None] | None
-Deliver = Callable[[Invocation, Send], Awaitable[Ack]]
 
 
 class Environments(Protocol):
@@ -23,8 +21,8 @@ class Environments(Protocol):
 
     memory_method: MemoryMethod
 
-    async def exchange(self, call: Call, deliver: Callable[[Send], Awaitable[Ack]]) -> None:
-        """Run the invocation: afterwards `call.reply` is there."""
+    async def exchange(self, invocation: Invocation, deliver: Deliver) -> None:
+        """Run the invocation: afterwards `invocation.reply` is there."""
 
 
 class Served:
@@ -69,40 +67,51 @@ class Dispatcher:
         """The configuration of a function. Raises `FunctionNotFound`."""
         return self._find(name).function
 
-    async def invoke(self, name: str, invocation: Invocation) -> Outcome:
+    async def invoke(
+        self,
+        name: str,
+        event: Event,
+        request_id: str,
+        *,
+        trigger: str = "direct",
+        invocation_type: InvocationType = "synchronous",
+        attempt: int = 1,
+    ) -> Outcome:
         """Run a function once and wait for what comes of it. Raises `FunctionNotFound`.
 
         Cancelled, it ends the invocation, which is reported as soon as it is known what it used.
         """
         served = self._find(name)
+        invocation = Invocation(served.function, event, request_id, trigger, invocation_type, attempt)
         refused = self._admit(served, invocation)
         if refused is not None:
             return refused
-        call = self._begin(served.function, invocation)
         try:
-            await served.environments.exchange(call, lambda send: self._deliver(invocation, send))
+            await served.environments.exchange(invocation, self._deliver)
         except BaseException:
-            call.then(lambda: self._finish(served, invocation, call))
+            invocation.then(lambda: self._finish(served, invocation))
             raise
         finally:
             served.share.leave()
-        return self._finish(served, invocation, call)
+        return self._finish(served, invocation)
 
-    def invoke_blocking(self, name: str, invocation: Invocation, exchange: Callable[[Call], None]) -> Outcome:
+    def invoke_blocking(
+        self, name: str, event: Event, request_id: str, exchange: Callable[[Invocation], None]
+    ) -> Outcome:
         """The same from a thread of the caller's own, which runs the exchange itself."""
         served = self._find(name)
+        invocation = Invocation(served.function, event, request_id)
         refused = self._admit(served, invocation)
         if refused is not None:
             return refused
-        call = self._begin(served.function, invocation)
         try:
-            exchange(call)
+            exchange(invocation)
         except BaseException:
-            call.then(lambda: self._finish(served, invocation, call))
+            invocation.then(lambda: self._finish(served, invocation))
             raise
         finally:
             served.share.leave()
-        return self._finish(served, invocation, call)
+        return self._finish(served, invocation)
 
     def _find(self, name: str) -> Served:
         try:
@@ -115,31 +124,24 @@ class Dispatcher:
         limit = self.limits.request_payload
         if len(invocation.event.data) > limit:
             text = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
-            return self._report(self._judge.rejected(served.function, invocation, REQUEST_TOO_LARGE, text))
+            return self._report(self._judge.rejected(invocation, REQUEST_TOO_LARGE, text))
         if not served.share.enter():
             text = f"Rate Exceeded. ({served.share.reason}: {served.share.cap})"
-            return self._report(self._judge.rejected(served.function, invocation, THROTTLED, text, retry_after=1.0))
-        return None
-
-    def _begin(self, function: Function, invocation: Invocation) -> Call:
+            return self._report(self._judge.rejected(invocation, THROTTLED, text, retry_after=1.0))
         if self._started is not None:
             self._started(
-                request_id=invocation.request_id,
-                function=function,
-                event=invocation.event,
-                invocation_type=invocation.invocation_type,
-                attempt=invocation.attempt,
+                invocation.request_id,
+                invocation.function,
+                invocation.event,
+                invocation.invocation_type,
+                invocation.attempt,
             )
-        return Call(
-            function.name,
-            Invoke(invocation.request_id, function.timeout, invocation.attempt, invocation.event),
-        )
+        return None
 
-    def _finish(self, served: Served, invocation: Invocation, call: Call) -> Outcome:
-        method = served.environments.memory_method
-        return self._report(self._judge.outcome(served.function, invocation, call, method))
+    def _finish(self, served: Served, invocation: Invocation) -> Outcome:
+        return self._report(self._judge.outcome(invocation, served.environments.memory_method))
 
     def _report(self, outcome: Outcome) -> Outcome:
         if self._reported is not None:
-            self._reported(report=outcome.report, outcome=outcome)
+            self._reported(outcome.report, outcome)
         return outcome

@@ -17,7 +17,6 @@ from ..function import Function
 from ..outcome import THROTTLED, Failure, Outcome, Success
 from .destinations import Destinations
 from .dispatcher import Dispatcher, Observer
-from .invocation import Invocation
 
 log = logging.getLogger("fnframe.poller")
 
@@ -107,15 +106,15 @@ class Poller:
     async def _attempt(self, lease: Lease) -> None:
         message = lease.message
         envelope = _decode_envelope(message.body)
-        invocation = Invocation(
-            event=envelope.event,
-            request_id=envelope.request_id,
-            trigger=envelope.trigger,
-            invocation_type="asynchronous",
-            attempt=message.attempt,
-        )
         try:
-            outcome = await self._dispatcher.invoke(self._name, invocation)
+            outcome = await self._dispatcher.invoke(
+                self._name,
+                envelope.event,
+                envelope.request_id,
+                trigger=envelope.trigger,
+                invocation_type="asynchronous",
+                attempt=message.attempt,
+            )
             function = self._dispatcher.function(self._name)
         except FunctionNotFound:
             return None  # A reload took it away just now; the lease gives the event back.
@@ -148,10 +147,4 @@ class Poller:
                 return
         await lease.ack(outcome.report)
         if self._settled is not None:
-            self._settled(
-                function=function,
-                event=envelope.event,
-                outcome=outcome,
-                attempts=attempts,
-                destination=destination,
-            )
+            self._settled(function, envelope.event, outcome, attempts, destination)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import TYPE_CHECKING
 
-from ..environment.call import Call, Ended, Rejected
+from ..environment.invocation import Ended, Invocation, Rejected
 from ..environment.wire import Exited, Raised, Result
 from ..function import Function
 from ..outcome import (
@@ -24,9 +23,6 @@ from ..outcome import (
     Success,
 )
 
-if TYPE_CHECKING:
-    from .invocation import Invocation
-
 # Go's names of signals, which Lambda prints.
 SIGNALS = {
     1: "hangup", 2: "interrupt", 3: "quit", 4: "illegal instruction", 5: "trace/breakpoint trap", 6: "aborted",
@@ -43,77 +39,51 @@ class Judge:
     def __init__(self, node: str) -> None:
         self._node = node
 
-    def outcome(self, function: Function, invocation: Invocation, call: Call, method: MemoryMethod) -> Outcome:
+    def outcome(self, invocation: Invocation, method: MemoryMethod) -> Outcome:
         """The outcome of an invocation that reached an environment."""
-        reply = call.reply
+        reply = invocation.reply
         if type(reply) is Result:
-            return Success(
-                reply.payload, self._measured(function, invocation, call, reply, SUCCESS, method), reply.content_type
-            )
+            return Success(reply.payload, self._measured(invocation, reply, SUCCESS, method), reply.content_type)
         if type(reply) is Raised:
-            report = self._measured(function, invocation, call, reply, reply.error_type, method)
+            report = self._measured(invocation, reply, reply.error_type, method)
             kind: Kind = "rejected" if reply.rejected else "failed"
             return Failure(kind, reply.error_type, reply.message, report, reply.stack_trace)
         if type(reply) is Ended:
-            return self._ended(function, invocation, call, reply, method)
+            return self._ended(invocation, reply, method)
         assert type(reply) is Rejected
-        return self.rejected(function, invocation, THROTTLED, f"Rate Exceeded. {reply.problem}", retry_after=1.0)
+        return self.rejected(invocation, THROTTLED, f"Rate Exceeded. {reply.problem}", retry_after=1.0)
 
-    def _measured(
-        self,
-        function: Function,
-        invocation: Invocation,
-        call: Call,
-        reply: Result | Raised,
-        outcome: str,
-        method: MemoryMethod,
-    ) -> Report:
+    def _measured(self, invocation: Invocation, reply: Result | Raised, outcome: str, method: MemoryMethod) -> Report:
         usage = reply.usage
-        environment_id = call.environment.id if call.environment is not None else ""
-        return self._report(
-            function, invocation, outcome, call.started or call.finished, call.init or 0.0, usage.duration_ns / 1e6,
-            usage.peak_kb or None, usage.cpu_us, method, environment_id,
-        )  # fmt: skip
+        return self._report(invocation, outcome, usage.duration_ns / 1e6, usage.peak_kb or None, usage.cpu_us, method)
 
-    def _ended(
-        self, function: Function, invocation: Invocation, call: Call, ended: Ended, method: MemoryMethod
-    ) -> Failure:
-        error_type, problem = _ending(ended, function)
-        started = call.started or call.finished
-        duration = (call.finished - started) * 1000
-        if error_type == TIMED_OUT and call.started:
-            duration = function.timeout * 1000
+    def _ended(self, invocation: Invocation, ended: Ended, method: MemoryMethod) -> Failure:
+        error_type, problem = _ending(ended, invocation.function)
+        duration = (invocation.finished - (invocation.started or invocation.finished)) * 1000
+        if error_type == TIMED_OUT and invocation.started:
+            duration = invocation.function.timeout * 1000
         if ended.peak_kb is None:
             method = "unavailable"
         elif ended.cpu_us is None:
             method = "sampled"
-        environment_id = call.environment.id if call.environment is not None else ""
-        report = self._report(
-            function, invocation, error_type, started, call.init or 0.0, duration,
-            ended.peak_kb, ended.cpu_us, method, environment_id,
-        )  # fmt: skip
+        report = self._report(invocation, error_type, duration, ended.peak_kb, ended.cpu_us, method)
         return Failure("ended", error_type, f"RequestId: {invocation.request_id} Error: {problem}", report)
 
     def rejected(
-        self,
-        function: Function,
-        invocation: Invocation,
-        error_type: str,
-        message: str,
-        *,
-        retry_after: float | None = None,
+        self, invocation: Invocation, error_type: str, message: str, *, retry_after: float | None = None
     ) -> Failure:
         """The outcome of an invocation that never ran."""
-        report = self._report(
-            function, invocation, error_type, time.monotonic(), 0.0, 0.0, None, None, "unavailable", ""
-        )
+        report = self._report(invocation, error_type, 0.0, None, None, "unavailable")
         return Failure("rejected", error_type, message, report, retry_after=retry_after)
 
     def _report(
-        self, function: Function, invocation: Invocation, outcome: str, started: float, init: float, duration: float,
-        peak_kb: int | None, cpu_us: int | None, method: MemoryMethod, environment_id: str,
+        self, invocation: Invocation, outcome: str, duration: float, peak_kb: int | None, cpu_us: int | None,
+        method: MemoryMethod,
     ) -> Report:  # fmt: skip
-        event = invocation.event
+        event, function, environment = invocation.event, invocation.function, invocation.environment
+        now = time.monotonic()
+        started = invocation.started or invocation.finished or now
+        init = invocation.init or 0.0
         # In the order of its fields: by keyword, a Struct of this size takes ten times as long.
         return Report(
             invocation.request_id,
@@ -122,7 +92,7 @@ class Judge:
             invocation.invocation_type,
             invocation.attempt,
             outcome,
-            dt.datetime.fromtimestamp(time.time() - time.monotonic() + started, dt.UTC),
+            dt.datetime.fromtimestamp(time.time() - now + started, dt.UTC),
             max(0.0, started - invocation.accepted - init) * 1000,
             init * 1000 if init else None,
             duration,
@@ -130,7 +100,7 @@ class Judge:
             None if peak_kb is None else peak_kb / 1024,
             method,
             None if cpu_us is None else cpu_us / 1000,
-            environment_id,
+            environment.id if environment is not None else "",
             event.id,
             _trace_id(event.traceparent),
             None,

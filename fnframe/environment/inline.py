@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .. import schema
@@ -13,11 +12,9 @@ from ..errors import FnframeError
 from ..event import encode_json
 from ..outcome import INVALID_EVENT, INVALID_RESULT, RESPONSE_TOO_LARGE, MemoryMethod
 from . import failure
-from .call import Call, Ended, Reply
 from .deadline import DeadlinePassed, Deadlines, deadlines
-from .wire import Ack, Raised, Result, Send, Usage
-
-Deliver = Callable[[Send], Awaitable[Ack]]
+from .invocation import Deliver, Ended, Invocation, Reply
+from .wire import Raised, Result, Send, Usage
 
 
 class Inline:
@@ -30,71 +27,72 @@ class Inline:
         self._response_payload = response_payload
         self._deadlines: Deadlines = deadlines()
 
-    async def exchange(self, call: Call, deliver: Deliver) -> None:
-        call.started = time.monotonic()
-        handler = self._app.definitions[call.function].handler
+    async def exchange(self, invocation: Invocation, deliver: Deliver) -> None:
+        invocation.started = time.monotonic()
+        handler = self._app.definitions[invocation.function.name].handler
         signatures = self._app.signatures
-        if call.function not in signatures:  # Its type was defined further down: the module is complete now.
-            signatures[call.function] = schema.signature_of(handler)
-        arguments, decode = signatures[call.function]
-        event = call.invoke.event
+        if invocation.function.name not in signatures:  # Its type was defined further down: the module is complete now.
+            signatures[invocation.function.name] = schema.signature_of(handler)
+        arguments, decode = signatures[invocation.function.name]
+        event = invocation.event
         try:
             if arguments == 0:
                 running = handler()
             elif arguments == 1:
                 running = handler(decode(event))
             else:
-                running = handler(decode(event), self._context(call, deliver))
-            value = await self._deadlines.hold(running, call.timeout)
+                running = handler(decode(event), self._context(invocation, deliver))
+            value = await self._deadlines.hold(running, invocation.function.timeout)
         except schema.InvalidEvent as problem:
-            call.reply = Raised(INVALID_EVENT, f"Unable to unmarshal input: {problem}", [], True, _usage(call))
+            invocation.reply = Raised(
+                INVALID_EVENT, f"Unable to unmarshal input: {problem}", [], True, _usage(invocation)
+            )
         except DeadlinePassed:
-            _usage(call)
-            call.reply = Ended("timeout", None, None, None)
+            _usage(invocation)
+            invocation.reply = Ended("timeout", None, None, None)
         except Exception as error:
-            call.reply = failure.raised(error, _usage(call))
+            invocation.reply = failure.raised(error, _usage(invocation))
         except BaseException:
-            _usage(call)
-            call.reply = Ended("cancelled", None, None, None)
+            _usage(invocation)
+            invocation.reply = Ended("cancelled", None, None, None)
             raise
         else:
-            call.reply = self._reply(call, value)
+            invocation.reply = self._reply(invocation, value)
 
-    def _reply(self, call: Call, value: Any) -> Reply:
+    def _reply(self, invocation: Invocation, value: Any) -> Reply:
         try:
             content_type, payload = schema.encode_result(value)
         except Exception as problem:
             text = f"Unable to marshal response: {failure.text_of(problem)}"
-            return Raised(INVALID_RESULT, text, [], False, _usage(call))
+            return Raised(INVALID_RESULT, text, [], False, _usage(invocation))
         if len(payload) > self._response_payload:
             text = f"Response payload size exceeded maximum allowed payload size ({self._response_payload} bytes)."
-            return Raised(RESPONSE_TOO_LARGE, text, [], False, _usage(call))
-        return Result(payload, content_type, _usage(call))
+            return Raised(RESPONSE_TOO_LARGE, text, [], False, _usage(invocation))
+        return Result(payload, content_type, _usage(invocation))
 
-    def _context(self, call: Call, deliver: Deliver) -> Context:
+    def _context(self, invocation: Invocation, deliver: Deliver) -> Context:
         sent = 0
 
         async def enqueue(function: str, data: Any) -> str:
             nonlocal sent
             sent += 1
-            ack = await deliver(Send(function, encode_json(data), sent))
+            ack = await deliver(invocation, Send(function, encode_json(data), sent))
             if ack.event_id is None:
                 raise FnframeError(ack.problem)
             return ack.event_id
 
-        invoke = call.invoke
         return Context(
-            request_id=invoke.request_id,
-            function=call.function,
-            memory=self._app.definitions[call.function].function.memory,
-            deadline=call.started + call.timeout,
-            attempt=invoke.attempt,
-            trace=invoke.event.traceparent,
+            request_id=invocation.request_id,
+            function=invocation.function.name,
+            memory=invocation.function.memory,
+            deadline=invocation.started + invocation.function.timeout,
+            attempt=invocation.attempt,
+            trace=invocation.event.traceparent,
             enqueue=enqueue,
         )
 
 
-def _usage(call: Call) -> Usage:
+def _usage(invocation: Invocation) -> Usage:
     """Stop the clock: wall time is all that one handler among others in a process can be told to have used."""
-    call.finished = time.monotonic()
-    return Usage(round((call.finished - call.started) * 1e9), 0, None, 0, False)
+    invocation.finished = time.monotonic()
+    return Usage(round((invocation.finished - invocation.started) * 1e9), 0, None, 0, False)

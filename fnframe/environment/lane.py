@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..function import Function
-    from .call import Call
+    from .invocation import Invocation
     from .process import ProcessEnvironment
     from .slot import Slot
     from .template import Template
@@ -31,7 +31,7 @@ class Lane:
         self.idle: deque[ProcessEnvironment] = deque()
         self.direct: deque[ProcessEnvironment] = deque()
         """Idle ones that are lent to callers' threads: taken and given back without the event loop."""
-        self.waiting: deque[Call] = deque()
+        self.waiting: deque[Invocation] = deque()
         self.slots: list[Slot] = []
         self.live = 0
         self.longest = 1.0

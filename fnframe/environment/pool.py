@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
 
 from ..errors import ConfigurationError
 from ..outcome import MemoryMethod
-from .call import Call, Ended, Rejected
+from .invocation import NOTHING, Deliver, Ended, Invocation, Rejected
 from .lane import Lane
 from .process import EXIT_TIMEOUT, Owner, ProcessEnvironment, Reason
 from .slot import Slot
-from .wire import Ack, Bind, Send
+from .wire import Bind
 
-Deliver = Callable[[Send], Awaitable[Ack]]
 TICK = 0.005
 """Seconds between two looks at the memory of busy environments."""
 QUIET_TICKS = 20
@@ -42,7 +41,7 @@ class Pool(Owner):
         self.max_environments = max_environments
         self._max_waiting = max_waiting
         self._idle_timeout = idle_timeout
-        self.hear: Callable[[Call | None, str, bytes], None] | None = None
+        self.hear: Callable[[Invocation | None, str, bytes], None] | None = None
         """Hears output: the invocation it belongs to, the function's name, and the bytes."""
         self.memory_method: MemoryMethod = "unavailable"
         self._lanes: dict[str, Lane] = {}
@@ -75,10 +74,10 @@ class Pool(Owner):
         for name, lane in old.items():
             for environment in [*lane.idle, *lane.direct]:
                 environment.kill("idle")
-            for call in lane.waiting:
+            for invocation in lane.waiting:
                 self._waiting -= 1
-                self.place(call) if name in lanes else self._reject(
-                    call, f"the function {name!r} is gone after a reload"
+                self.place(invocation) if name in lanes else self._reject(
+                    invocation, f"the function {name!r} is gone after a reload"
                 )
             lane.waiting.clear()
             for slot in lane.slots:
@@ -132,38 +131,38 @@ class Pool(Owner):
             for slot in lane.slots:
                 slot.close()
 
-    async def exchange(self, call: Call, deliver: Deliver) -> None:
-        """Run an invocation: afterwards `call.reply` is there. `deliver` hands over what the handler enqueues."""
-        self.place(call)
+    async def exchange(self, invocation: Invocation, deliver: Deliver) -> None:
+        """Run an invocation: afterwards `invocation.reply` is there. `deliver` hands over what the handler enqueues."""
+        self.place(invocation)
         try:
-            while call.reply is None:
-                if call.unsent and call.environment is not None:
-                    await call.environment.send_rest(call)
-                elif call.requests:
-                    ack = await deliver(call.requests.popleft())
-                    if call.environment is not None:
-                        call.environment.answer(ack)
+            while invocation.reply is None:
+                if invocation.unsent and invocation.environment is not None:
+                    await invocation.environment.send_rest(invocation)
+                elif invocation.requests:
+                    ack = await deliver(invocation, invocation.requests.popleft())
+                    if invocation.environment is not None:
+                        invocation.environment.answer(ack)
                 else:
-                    await call.news()
+                    await invocation.news()
         except BaseException:
-            self.withdraw(call)
+            self.withdraw(invocation)
             raise
 
     # An invocation finds its environment.
 
-    def place(self, call: Call) -> None:
+    def place(self, invocation: Invocation) -> None:
         """Send an invocation to an environment, now or when one is free."""
         self.wake()
-        lane = self._lanes[call.function]
+        lane = self._lanes[invocation.function.name]
         # Where others wait, there is none for this one either; whoever becomes free serves them in order.
         if lane.waiting:
-            return self._wait(lane, call)
+            return self._wait(lane, invocation)
         environment = self._take_idle(lane)
         if environment is not None:
-            return environment.send(call)
+            return environment.send(invocation)
         if self._can_start(lane):
-            return self._start(lane, call)
-        self._wait(lane, call)
+            return self._start(lane, invocation)
+        self._wait(lane, invocation)
         given_back = lane.borrow()  # By a thread that did not see this one waiting yet.
         if given_back is not None:
             self.retrieve(given_back)
@@ -171,11 +170,13 @@ class Pool(Owner):
             self._send_ahead(lane)
         return None
 
-    def _wait(self, lane: Lane, call: Call) -> None:
+    def _wait(self, lane: Lane, invocation: Invocation) -> None:
         if self._waiting >= self._max_waiting:
-            return self._reject(call, f"{self._waiting} invocations wait for an environment already (`max_waiting`)")
+            return self._reject(
+                invocation, f"{self._waiting} invocations wait for an environment already (`max_waiting`)"
+            )
         self._waiting += 1
-        lane.waiting.append(call)
+        lane.waiting.append(invocation)
         return None
 
     def _take_idle(self, lane: Lane) -> ProcessEnvironment | None:
@@ -218,11 +219,11 @@ class Pool(Owner):
             environment.take_back()
             self.free(environment)
 
-    async def settle(self, environment: ProcessEnvironment, call: Call, reason: Reason) -> None:
+    async def settle(self, environment: ProcessEnvironment, invocation: Invocation, reason: Reason) -> None:
         """End an environment that a caller's thread used, and wait for what its exit tells: the reply."""
         environment.kill(reason)
-        while call.reply is None:
-            await call.news()
+        while invocation.reply is None:
+            await invocation.news()
 
     def wake(self) -> None:
         """Watch deadlines and memory from now on."""
@@ -234,28 +235,28 @@ class Pool(Owner):
         """Whether nobody watches deadlines and memory, since nothing runs."""
         return self._asleep is not None
 
-    def withdraw(self, call: Call) -> None:
+    def withdraw(self, invocation: Invocation) -> None:
         """Nobody awaits this invocation any more. It ends, and its reply tells what it used."""
-        call.withdrawn = True
-        environment = call.environment
+        invocation.withdrawn = True
+        environment = invocation.environment
         if environment is None:
-            lane = self._lanes.get(call.function)
-            if lane is not None and call in lane.waiting:
-                lane.waiting.remove(call)
+            lane = self._lanes.get(invocation.function.name)
+            if lane is not None and invocation in lane.waiting:
+                lane.waiting.remove(invocation)
                 self._waiting -= 1
-            call.finished = time.monotonic()
-            call.reply = Ended("cancelled", None, None, None)
-        elif environment.in_flight and environment.in_flight[0] is call:
+            invocation.finished = time.monotonic()
+            invocation.reply = Ended("cancelled", None, None, None)
+        elif environment.in_flight and environment.in_flight[0] is invocation:
             # Its late reply would answer the next invocation, and its work is for nobody. One that was sent ahead
             # ends the same way when it comes to the head.
             environment.kill("cancelled")
 
-    def _start(self, lane: Lane, call: Call | None) -> None:
+    def _start(self, lane: Lane, invocation: Invocation | None) -> None:
         environment = lane.templates.take()
         if environment is None:  # The template died just now; its successor will serve what waits.
-            if call is not None:
+            if invocation is not None:
                 self._waiting += 1
-                lane.waiting.appendleft(call)
+                lane.waiting.appendleft(invocation)
             return
         self._live.add(environment)
         lane.live += 1
@@ -263,8 +264,8 @@ class Pool(Owner):
         memory_kb = lane.function.memory * 1024
         bind = Bind(lane.function.name, environment.id, slot.directory, memory_kb, self._response_payload)
         environment.bind(bind, slot, self)
-        if call is not None:
-            environment.send(call)
+        if invocation is not None:
+            environment.send(invocation)
         lane.templates.keep_spare()
 
     def _make_room(self, lane: Lane) -> bool:
@@ -318,9 +319,9 @@ class Pool(Owner):
                 self._waiting -= 1
                 self._reject(lane.waiting.popleft(), problem)
 
-    def _reject(self, call: Call, problem: str) -> None:
-        call.reply = Rejected(problem)
-        call.wake()
+    def _reject(self, invocation: Invocation, problem: str) -> None:
+        invocation.reply = Rejected(problem)
+        invocation.wake()
 
     # What environments tell.
 
@@ -341,7 +342,7 @@ class Pool(Owner):
             if self._waiting:
                 self._serve_starving()
 
-    def gone(self, environment: ProcessEnvironment, unstarted: list[Call]) -> None:
+    def gone(self, environment: ProcessEnvironment, unstarted: list[Invocation]) -> None:
         lane = self._lanes.get(environment.function)
         self._live.discard(environment)
         self._dying.add(environment)
@@ -351,10 +352,10 @@ class Pool(Owner):
                     idle.remove(environment)
             if lane.templates.template is environment.template:
                 lane.live -= 1
-            for call in reversed(unstarted):
-                call.environment = call.unsent = None
+            for invocation in reversed(unstarted):
+                invocation.environment, invocation.unsent = None, NOTHING
                 self._waiting += 1
-                lane.waiting.appendleft(call)
+                lane.waiting.appendleft(invocation)
         if environment.reason != "idle":  # Whoever ended an idle one knows what the room is for.
             if lane is not None:
                 self._provision(lane)
@@ -372,9 +373,9 @@ class Pool(Owner):
                 slot.close()
         self._lost.set()
 
-    def output(self, environment: ProcessEnvironment, call: Call | None, data: bytes) -> None:
+    def output(self, environment: ProcessEnvironment, invocation: Invocation | None, data: bytes) -> None:
         if self.hear is not None:
-            self.hear(call, environment.function, data)
+            self.hear(invocation, environment.function, data)
 
     def _serve_starving(self) -> None:
         """Start environments for functions whose invocations wait, as far as there is room."""

@@ -20,8 +20,8 @@ import anyio
 import msgspec
 
 from ..event import new_id
-from .call import Call, Ended, Reply
-from .wire import Ack, Bind, Drained, Exited, Frame, Raised, Reader, Ready, Reaped, Result, Send, encode
+from .invocation import Ended, Invocation, Reply
+from .wire import Ack, Bind, Drained, Exited, Frame, Invoke, Raised, Reader, Ready, Reaped, Result, Send, encode
 
 if TYPE_CHECKING:
     from .readiness import Readiness
@@ -48,8 +48,8 @@ class ProcessEnvironment:
         self.pid: int | None = None
         self.function = ""
         self.slot: Slot | None = None
-        self.in_flight: deque[Call] = deque()
-        self.direct: Call | None = None
+        self.in_flight: deque[Invocation] = deque()
+        self.direct: Invocation | None = None
         """The invocation that a caller's thread runs here by itself; the event loop then leaves the socket alone."""
         self.ready = False
         self.deadline = math.inf
@@ -91,37 +91,37 @@ class ProcessEnvironment:
         self.deadline = self._bound + INIT_TIMEOUT
         self._put(bind)
 
-    def send(self, call: Call) -> None:
+    def send(self, invocation: Invocation) -> None:
         """Give it an invocation; a second one waits in its socket until the first is done."""
-        call.environment = self
-        self.in_flight.append(call)
+        invocation.environment = self
+        self.in_flight.append(invocation)
         if len(self.in_flight) == 1 and self.ready:
-            self._head(call, time.monotonic())
-        frame = encode(call.invoke)
+            self._head(invocation, time.monotonic())
+        frame = encode(_frame(invocation))
         try:
             sent = self._connection.send(frame, socket.MSG_DONTWAIT)
         except BlockingIOError:
             sent = 0
         except OSError:  # It is dead already, so it did not begin this.
             self.in_flight.pop()
-            call.environment = None
+            invocation.environment = None
             self.kill("exit")
-            self._owner.place(call)
+            self._owner.place(invocation)
             return
         if sent < len(frame):
-            call.unsent = memoryview(frame)[sent:]
-            call.wake()
+            invocation.unsent = memoryview(frame)[sent:]
+            invocation.wake()
 
-    def takes_ahead(self, call: Call) -> bool:
+    def takes_ahead(self, invocation: Invocation) -> bool:
         """Whether this invocation may wait in the socket behind the one that is running.
 
         Only if all of it fits: what else is said meanwhile must not come into the middle of it.
         """
         if not self.ready or len(self.in_flight) != 1 or self.in_flight[0].unsent:
             return False
-        return len(call.invoke.event.data) <= LARGEST_AHEAD
+        return len(invocation.event.data) <= LARGEST_AHEAD
 
-    async def send_rest(self, call: Call) -> None:
+    async def send_rest(self, invocation: Invocation) -> None:
         """Send more of a large frame, as soon as the socket takes it."""
         if self._lost:
             return
@@ -132,15 +132,15 @@ class ProcessEnvironment:
             self._sending = False
             if self._lost:
                 self._connection.close()
-        if call.environment is not self or self._lost:
+        if invocation.environment is not self or self._lost:
             return
         try:
-            sent = self._connection.send(call.unsent, socket.MSG_DONTWAIT)
+            sent = self._connection.send(invocation.unsent, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
-        except OSError:  # It is dead; its end answers the call.
-            sent = len(call.unsent)
-        call.unsent = call.unsent[sent:]
+        except OSError:  # It is dead; its end answers the invocation.
+            sent = len(invocation.unsent)
+        invocation.unsent = invocation.unsent[sent:]
 
     def answer(self, ack: Ack) -> None:
         self._put(ack)
@@ -155,7 +155,7 @@ class ProcessEnvironment:
             _kill_group(self.pid)
         self._owner.gone(self, self._unstarted())
 
-    def _unstarted(self) -> list[Call]:
+    def _unstarted(self) -> list[Invocation]:
         """Take back what it did not begin: all that was sent behind the first, which it may be running.
 
         After its last reply it waits for a word from us when it is spent, and begins nothing.
@@ -230,44 +230,44 @@ class ProcessEnvironment:
         self._cpu_us = ready.cpu_us
         now = time.monotonic()
         if self.in_flight:
-            call = self.in_flight[0]
+            invocation = self.in_flight[0]
             # By the environment's own word: that this process heard it late is no part of it.
-            call.init = max(0.0, ready.at - max(self._bound, call.placed))
-            self._head(call, now)
+            invocation.init = max(0.0, ready.at - max(self._bound, invocation.accepted))
+            self._head(invocation, now)
         else:
             self.deadline = math.inf
             self.idle_since = now
             self._owner.free(self)
 
-    def _head(self, call: Call, now: float) -> None:
-        call.started = now
-        self.deadline = now + call.timeout
+    def _head(self, invocation: Invocation, now: float) -> None:
+        invocation.started = now
+        self.deadline = now + invocation.function.timeout
         self._sampled_kb = 0
-        if call.withdrawn:
+        if invocation.withdrawn:
             self.kill("cancelled")
 
     def _complete(self, reply: Result | Raised) -> None:
-        call = self.in_flight.popleft()
+        invocation = self.in_flight.popleft()
         usage = reply.usage
         if usage.pending:
-            self._output_readable(call)
+            self._output_readable(invocation)
             self._put(Drained())
         self._cpu_us += usage.cpu_us or 0
-        call.reply = self._judged(reply)
-        call.finished = now = time.monotonic()
+        invocation.reply = self._judged(reply)
+        invocation.finished = now = time.monotonic()
         self.deadline = math.inf
-        if usage.children or call.reply is not reply or not self.ready:
+        if usage.children or invocation.reply is not reply or not self.ready:
             self.kill("spent")
         elif self.in_flight:
             self._head(self.in_flight[0], now)
         if self.reason is None:
             self.idle_since = now
-            self._owner.free(self, now - call.started)
-        call.wake()
+            self._owner.free(self, now - invocation.started)
+        invocation.wake()
 
-    def _output_readable(self, call: Call | None = None) -> None:
+    def _output_readable(self, invocation: Invocation | None = None) -> None:
         """Read what waits in the output pipe; it belongs to the invocation that is running."""
-        call = call or self.direct or (self.in_flight[0] if self.in_flight else None)
+        invocation = invocation or self.direct or (self.in_flight[0] if self.in_flight else None)
         while True:
             try:
                 data = os.read(self._output, 65536)
@@ -278,7 +278,7 @@ class ProcessEnvironment:
             if not data:
                 self._readiness.unwatch(self._output)
                 return
-            self._owner.output(self, call, data)
+            self._owner.output(self, invocation, data)
 
     # Its birth and its end, as the template tells.
 
@@ -316,10 +316,10 @@ class ProcessEnvironment:
             self._statm = -1
         cpu_us = max(0, reaped.cpu_us - self._cpu_us) if reaped else None
         peak = max(reaped.peak_kb if reaped else 0, self._sampled_kb) or None
-        for call in [*self.in_flight, *([self.direct] if self.direct is not None else [])]:
-            call.reply = Ended(self.reason, self._exit, peak, cpu_us)
-            call.finished = time.monotonic()
-            call.wake()
+        for invocation in [*self.in_flight, *([self.direct] if self.direct is not None else [])]:
+            invocation.reply = Ended(self.reason, self._exit, peak, cpu_us)
+            invocation.finished = time.monotonic()
+            invocation.wake()
         self.in_flight.clear()
         self._owner.lost(self)
 
@@ -334,18 +334,20 @@ class ProcessEnvironment:
         self._watching = True
         self._readiness.watch(self._connection.fileno(), self._readable)
 
-    def exchange_blocking(self, call: Call, requests: Callable[[Send], Ack], drain: Callable[[], None]) -> bool:
+    def exchange_blocking(
+        self, invocation: Invocation, requests: Callable[[Send], Ack], drain: Callable[[], None]
+    ) -> bool:
         """Run an invocation in this thread; False when the environment ended instead of answering.
 
         Deadline and memory limit are the event loop's to hold, as for every busy environment: it ends the process
         group, and here the socket ends.
         """
-        call.environment = self
-        self.direct = call
-        self._head(call, time.monotonic())
+        invocation.environment = self
+        self.direct = invocation
+        self._head(invocation, time.monotonic())
         try:
-            self._connection.sendall(encode(call.invoke))
-            while call.reply is None:
+            self._connection.sendall(encode(_frame(invocation)))
+            while invocation.reply is None:
                 data = self._connection.recv(RECEIVE)
                 if not data:
                     return False
@@ -353,20 +355,20 @@ class ProcessEnvironment:
                     if type(frame) is Send:
                         self._connection.sendall(encode(requests(frame)))
                     else:
-                        self._answered(call, frame, drain)
+                        self._answered(invocation, frame, drain)
         except (OSError, msgspec.DecodeError):
             return False
         return True
 
-    def _answered(self, call: Call, reply: Result | Raised, drain: Callable[[], None]) -> None:
+    def _answered(self, invocation: Invocation, reply: Result | Raised, drain: Callable[[], None]) -> None:
         if reply.usage.pending:
             drain()
             self._connection.sendall(encode(Drained()))
         self.deadline = math.inf
         self.direct = None
         self._cpu_us += reply.usage.cpu_us or 0
-        call.finished = self.idle_since = time.monotonic()
-        call.reply = self._judged(reply)
+        invocation.finished = self.idle_since = time.monotonic()
+        invocation.reply = self._judged(reply)
 
     def drain_output(self) -> None:
         """Read what waits in the output pipe; in the event loop's thread."""
@@ -394,19 +396,19 @@ class ProcessEnvironment:
 class Owner:
     """What an environment tells the pool that owns it."""
 
-    def place(self, call: Call) -> None:
+    def place(self, invocation: Invocation) -> None:
         """It could not take this invocation: find another."""
 
     def free(self, environment: ProcessEnvironment, duration: float | None = None) -> None:
         """It can take another invocation; the one before took so many seconds."""
 
-    def gone(self, environment: ProcessEnvironment, unstarted: list[Call]) -> None:
+    def gone(self, environment: ProcessEnvironment, unstarted: list[Invocation]) -> None:
         """It takes no more, though it may still be dying; these invocations it did not begin."""
 
     def lost(self, environment: ProcessEnvironment) -> None:
         """It is dead and closed."""
 
-    def output(self, environment: ProcessEnvironment, call: Call | None, data: bytes) -> None:
+    def output(self, environment: ProcessEnvironment, invocation: Invocation | None, data: bytes) -> None:
         """It wrote to its standard output or error."""
 
 
@@ -414,6 +416,10 @@ def is_spent(reply: Reply | None) -> bool:
     """Whether the environment must end after this reply: it passed its memory, or left a child, whose output would
     mix with the next invocation's."""
     return type(reply) is Ended or (reply is not None and reply.usage.children)  # type: ignore[union-attr]
+
+
+def _frame(invocation: Invocation) -> Invoke:
+    return Invoke(invocation.request_id, invocation.function.timeout, invocation.attempt, invocation.event)
 
 
 def _kill_group(pid: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..dispatch.invocation import Invocation
 from ..event import new_id
 from ..trigger import State, Trigger, kind_of
 
@@ -42,9 +41,7 @@ class BoundMapping:
         return self._running.dispatcher.function(self._name)
 
     async def invoke(self, event: Event) -> Outcome:
-        return await self._running.dispatcher.invoke(
-            self._name, Invocation(event=event, request_id=new_id(), trigger=self._kind)
-        )
+        return await self._running.dispatcher.invoke(self._name, event, new_id(), trigger=self._kind)
 
     async def enqueue(self, event: Event) -> bool:
         return await self._running.accept(self._name, event, trigger=self._kind)

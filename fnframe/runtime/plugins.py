@@ -70,16 +70,17 @@ class Plugins:
     def observer(self, hook: str) -> Callable[..., None] | None:
         """What calls every implementation of an observing hook; None where there is none, to be skipped.
 
-        It takes the hook's arguments by keyword. What an implementation raises is dropped, the first time
+        It takes the hook's arguments in their order. What an implementation raises is dropped, the first time
         logged.
         """
-        listeners = [_Listener(hook, implementation) for implementation in self._implementations(hook)]
-        if not listeners:
-            return None
+        order = getattr(self.manager.hook, hook).spec.argnames
+        listeners = [_Listener(hook, implementation, order) for implementation in self._implementations(hook)]
+        if len(listeners) < 2:
+            return listeners[0].hear if listeners else None
 
-        def observe(**arguments: Any) -> None:
+        def observe(*arguments: Any) -> None:
             for listener in listeners:
-                listener.hear(arguments)
+                listener.hear(*arguments)
 
         return observe
 
@@ -95,18 +96,24 @@ class Plugins:
 
 
 class _Listener:
-    __slots__ = ("_arguments", "_failed", "_function", "_hook", "_plugin")
+    """An implementation of an observing hook, which takes some of the hook's arguments, in any order."""
 
-    def __init__(self, hook: str, implementation: pluggy.HookImpl) -> None:
+    __slots__ = ("_failed", "_function", "_hook", "_places", "_plugin")
+
+    def __init__(self, hook: str, implementation: pluggy.HookImpl, order: Sequence[str]) -> None:
         self._hook = hook
         self._plugin = implementation.plugin_name
         self._function = implementation.function
-        self._arguments = implementation.argnames
+        names = implementation.argnames
+        self._places = None if tuple(names) == tuple(order) else [order.index(name) for name in names]
         self._failed = False
 
-    def hear(self, arguments: dict[str, Any]) -> None:
+    def hear(self, *arguments: Any) -> None:
         try:
-            self._function(*[arguments[name] for name in self._arguments])
+            if self._places is None:
+                self._function(*arguments)
+            else:
+                self._function(*[arguments[place] for place in self._places])
         except Exception:
             if not self._failed:
                 self._failed = True

@@ -17,11 +17,11 @@ import anyio
 from ..clock import Clock, SystemClock
 from ..dispatch.delivery import Delivery
 from ..dispatch.dispatcher import Dispatcher, Environments
-from ..dispatch.invocation import Invocation
 from ..dispatch.poller import RetryPolicy
 from ..dispatch.verdict import Judge
 from ..engine.memory import MemoryEngine
 from ..environment.inline import Inline
+from ..environment.invocation import Invocation
 from ..environment.pool import Pool
 from ..environment.process import raise_descriptor_limit
 from ..environment.readiness import Readiness
@@ -78,10 +78,8 @@ class Running:
         )
         hear = plugins.observer("fnframe_invocation_output")
         if hear is not None:
-            pool.hear = lambda call, name, data: hear(
-                request_id=call.request_id if call is not None else "",
-                function=self.dispatcher.function(name),
-                data=data,
+            pool.hear = lambda invocation, name, data: hear(
+                invocation.request_id if invocation is not None else "", self.dispatcher.function(name), data
             )
         self._delivery = Delivery(
             engine, self.dispatcher, clock, tasks,
@@ -123,7 +121,7 @@ class Running:
         Raises `FunctionNotFound`, and `NotRunning` after the end; cancelling the call ends the invocation.
         """
         self.check_running()
-        return await self.dispatcher.invoke(function, direct_invocation(data, event, payload))
+        return await self.dispatcher.invoke(function, *asked(data, event, payload))
 
     async def enqueue(
         self, function: str, data: Any = None, *, event: Event | None = None, payload: bytes | None = None
@@ -346,13 +344,13 @@ async def _run(
         shutil.rmtree(root, ignore_errors=True)
 
 
-def direct_invocation(data: Any, event: Event | None, payload: bytes | None) -> Invocation:
-    """The invocation of a caller who waits: of its event, or of one made for its data."""
+def asked(data: Any, event: Event | None, payload: bytes | None) -> tuple[Event, str]:
+    """What a caller who waits asked for: its event, or one made for its data, and the id of the request."""
     if event is not None:
-        return Invocation(event=event, request_id=new_id())
+        return event, new_id()
     event = _direct_event(data, payload)
     # The only attempt at an event of our own making bears its id: one less to make and to follow.
-    return Invocation(event=event, request_id=event.id)
+    return event, event.id
 
 
 def _direct_event(data: Any, payload: bytes | None) -> Event:

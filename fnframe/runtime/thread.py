@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ..environment.process import ProcessEnvironment, is_spent
-from .running import Running, direct_invocation, run_app
+from .running import Running, asked, run_app
 
 if TYPE_CHECKING:
     from ..app import App
-    from ..dispatch.invocation import Invocation
-    from ..environment.call import Call
+    from ..environment.invocation import Invocation
     from ..event import Event
     from ..function import Manifest
     from ..outcome import Outcome
@@ -43,9 +42,8 @@ class RunningInThread:
             outcome: Outcome = self._portal.call(self._invoke_and_lend, function, data, event, payload)
             return outcome
         try:
-            invocation = direct_invocation(data, event, payload)
             return running.dispatcher.invoke_blocking(
-                function, invocation, lambda call: self._exchange(environment, invocation, call)
+                function, *asked(data, event, payload), lambda invocation: self._exchange(environment, invocation)
             )
         finally:
             if running.pool.give_back(environment):
@@ -57,23 +55,23 @@ class RunningInThread:
         self._running.pool.lend(function)
         return outcome
 
-    def _exchange(self, environment: ProcessEnvironment, invocation: Invocation, call: Call) -> None:
+    def _exchange(self, environment: ProcessEnvironment, invocation: Invocation) -> None:
         """Run the invocation in this thread: a hop through the loop's thread would cost more than the rest."""
         portal, pool = self._portal, self._running.pool
         if pool.is_asleep:
             portal.call(pool.wake)
         try:
             answered = environment.exchange_blocking(
-                call,
+                invocation,
                 lambda send: portal.call(self._running.deliver, invocation, send),
                 lambda: portal.call(environment.drain_output),
             )
         except BaseException:  # Ctrl-C in the caller's thread.
-            portal.call(pool.settle, environment, call, "cancelled")
+            portal.call(pool.settle, environment, invocation, "cancelled")
             raise
         if not answered:
-            portal.call(pool.settle, environment, call, "exit")
-        elif is_spent(call.reply):
+            portal.call(pool.settle, environment, invocation, "exit")
+        elif is_spent(invocation.reply):
             portal.call(environment.kill, "spent")
 
     def enqueue(

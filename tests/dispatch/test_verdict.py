@@ -8,10 +8,9 @@ import msgspec
 import pytest
 
 from fnframe import Event, Failure, Function, FunctionError, Success
-from fnframe.dispatch.invocation import Invocation
 from fnframe.dispatch.verdict import Judge
-from fnframe.environment.call import Call, Ended, Rejected
-from fnframe.environment.wire import Exited, Invoke, Raised, Result, Usage
+from fnframe.environment.invocation import Ended, Invocation, Rejected
+from fnframe.environment.wire import Exited, Raised, Result, Usage
 
 EVENT = Event(
     id="e-1",
@@ -33,10 +32,9 @@ GO = {
 
 def outcome_of(reply, *, timeout=3.0, memory=128, accepted=100.0, started=101.0, finished=101.5, init=None, **options):
     function = Function(name="thumbnail", where="app.py:1", timeout=timeout, memory=memory, tags={"team": "a"})
-    invocation = Invocation(event=EVENT, request_id="r-1", accepted=accepted, **options)
-    call = Call("thumbnail", Invoke("r-1", timeout, 1, EVENT))
-    call.started, call.finished, call.init, call.reply = started, finished, init, reply
-    return Judge("node-1").outcome(function, invocation, call, "peak-rss-reset")
+    invocation = Invocation(function, EVENT, "r-1", accepted=accepted, **options)
+    invocation.started, invocation.finished, invocation.init, invocation.reply = started, finished, init, reply
+    return Judge("node-1").outcome(invocation, "peak-rss-reset")
 
 
 def exited(code, *, core_dumped=False, reason="exit", peak_kb=50_000):
@@ -219,5 +217,5 @@ def test_peaks_that_were_not_measured_are_none():
 def test_a_trace_that_is_none_gives_no_id(traceparent):
     event = msgspec.structs.replace(EVENT, traceparent=traceparent)
     function = Function(name="f", where="app.py:1")
-    refused = Judge("n").rejected(function, Invocation(event=event, request_id="r"), "TooManyRequestsException", "no")
+    refused = Judge("n").rejected(Invocation(function, event, "r"), "TooManyRequestsException", "no")
     assert refused.report.trace_id is None

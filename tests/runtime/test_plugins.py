@@ -227,7 +227,7 @@ def test_an_observer_gets_the_arguments_it_names():
     first, second = Heard(), Heard()
     observe = load_plugins(extra=[first, second]).observer("fnframe_invocation_reported")
     assert observe is not None
-    observe(report="r", outcome="o")
+    observe("r", "o")
     assert first.reports == second.reports == [("r", "o")]
 
 
@@ -236,7 +236,7 @@ def test_what_an_observer_raises_is_logged_once_and_does_not_reach_anybody(caplo
     observe = load_plugins(extra=[heard, Deaf()]).observer("fnframe_invocation_reported")
     assert observe is not None
     for n in range(3):
-        observe(report=n, outcome=None)
+        observe(n, None)
     assert [report for report, _ in heard.reports] == [0, 1, 2]
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 1
