@@ -166,6 +166,11 @@ class App:
                 ("on_failure", function.on_failure),
             ):
                 scheme, _, target = (destination or "").partition(":")
+                if scheme == "function" and target == function.name:
+                    problem = (
+                        f"function {function.name!r}: {option} names the function itself, which would run for ever"
+                    )
+                    raise ConfigurationError(problem, where=function.where)
                 if scheme == "function" and target not in self.definitions:
                     problem = (
                         f"function {function.name!r}: {option} names the function {target!r}, which does not exist"

@@ -14,8 +14,11 @@ class Clock(Protocol):
     def time(self) -> float:
         """Seconds since the epoch."""
 
+    def monotonic(self) -> float:
+        """Seconds on a scale that nobody sets: for leases and delays."""
+
     async def wait(self, event: anyio.Event, until: float) -> None:
-        """Return when the event is set or the moment `until` has come."""
+        """Return when the event is set or the moment `until`, on the monotonic scale, has come."""
 
 
 class SystemClock:
@@ -24,6 +27,9 @@ class SystemClock:
     def time(self) -> float:
         return time.time()
 
+    def monotonic(self) -> float:
+        return time.monotonic()
+
     async def wait(self, event: anyio.Event, until: float) -> None:
-        with anyio.move_on_after(until - time.time()):
+        with anyio.move_on_after(until - time.monotonic()):
             await event.wait()

@@ -92,10 +92,14 @@ def encode_result(value: Any) -> tuple[str, bytes]:
     Bytes stay as they are; an object with `to_payload()` says itself; anything else becomes JSON.
     """
     if isinstance(value, bytes):
-        return "application/octet-stream", value
+        return "application/octet-stream", value if type(value) is bytes else bytes(memoryview(value))
     to_payload = getattr(value, "to_payload", None)
     if to_payload is not None and not isinstance(value, type):
         content_type, payload = to_payload()
+        if type(content_type) is not str or type(payload) is not bytes:
+            raise TypeError(
+                f"to_payload() must return (str, bytes), found ({content_type!r}, {type(payload).__name__})"
+            )
         return content_type, payload
     return JSON, _encoder.encode(value)
 

@@ -305,7 +305,7 @@ def handler(event): ...
 def test_a_destination_may_be_declared_later(declare):
     made = declare(
         """
-@app.function(on_success="function:hears", on_failure="function:handler")
+@app.function(on_success="function:hears", on_failure="function:hears")
 def handler(event): ...
 
 @app.function(on_failure="file:out/failed.jsonl")

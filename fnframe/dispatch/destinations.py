@@ -7,13 +7,14 @@ import errno
 import fcntl
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
 import msgspec
 
-from ..event import JSON, Event, encode_json, now
+from ..event import JSON, Event, decode_json, encode_json, now
 from ..function import Function
 from ..outcome import Outcome, Success
 
@@ -66,7 +67,7 @@ def _record(function: Function, event: Event, outcome: Outcome, condition: str, 
     response: dict[str, Any] = {"statusCode": 200, "executedVersion": outcome.report.version}
     payload: Any
     if isinstance(outcome, Success):
-        payload = msgspec.Raw(outcome.payload) if outcome.content_type == JSON else outcome.payload
+        payload = _within(outcome.payload, outcome.content_type)
     else:
         response["functionError"] = "Unhandled"
         payload = outcome.payload()
@@ -79,10 +80,21 @@ def _record(function: Function, event: Event, outcome: Outcome, condition: str, 
             "condition": condition,
             "approximateInvokeCount": attempts,
         },
-        "requestPayload": msgspec.Raw(event.data) if event.datacontenttype == JSON else event.data,
+        "requestPayload": _within(event.data, event.datacontenttype),
         "responseContext": response,
         "responsePayload": payload,
     }
+
+
+def _within(payload: bytes, content_type: str) -> Any:
+    """A payload as part of a record, which is one line: JSON as itself, else text, else base64."""
+    if content_type == JSON:
+        with suppress(msgspec.DecodeError):
+            return decode_json(payload)
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        return payload
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import random
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import msgspec
 
 from ..clock import Clock
 from ..engine.protocol import Lease, Queue
-from ..errors import FunctionNotFound
+from ..errors import FunctionNotFound, PayloadTooLarge, QueueFull, RecursionStopped
 from ..event import Event
 from ..function import Function
 from ..outcome import THROTTLED, Failure, Outcome, Success
@@ -99,13 +100,17 @@ class Poller:
     async def _keep_leases(self) -> None:
         """Extend leases while their functions run: never a fixed visibility timeout."""
         while True:
-            await self._clock.wait(anyio.Event(), self._clock.time() + self._lease / 3)
+            await self._clock.wait(anyio.Event(), self._clock.monotonic() + self._lease / 3)
             for lease in list(self._held):
                 await lease.extend(self._lease)
 
     async def _attempt(self, lease: Lease) -> None:
         message = lease.message
-        envelope = _decode_envelope(message.body)
+        try:
+            envelope = _decode_envelope(message.body)
+        except msgspec.DecodeError as error:
+            log.error("function %r: message %s is no event (%s); it is dropped", self._name, message.id, error)  # noqa: TRY400
+            return await lease.ack()
         try:
             outcome = await self._dispatcher.invoke(
                 self._name,
@@ -131,20 +136,39 @@ class Poller:
         await lease.release(delay, counted=not throttled)
         return None
 
+    async def _put(
+        self, destination: str, function: Function, event: Event, outcome: Outcome, condition: str, attempts: int
+    ) -> bool:
+        """Put the record to its destination, if need be again and again; False if it will never be taken there."""
+        for attempt in itertools.count(1):
+            delay = 0.0
+            try:
+                await self._destinations.put(destination, function, event, outcome, condition, attempts)
+            except (FunctionNotFound, PayloadTooLarge, RecursionStopped) as error:
+                problem: Exception = error
+                again = "it is lost"
+            except (OSError, QueueFull) as error:
+                delay = self._policy.delay(attempt)
+                problem = error
+                again = f"trying again in {delay:.1f} s"
+            else:
+                return True
+            text = "function %r: the record of event %s could not be put to %s (%s: %s); %s"
+            log.error(text, self._name, event.id, destination, type(problem).__name__, problem, again)
+            if not delay:
+                return False
+            await self._clock.wait(anyio.Event(), self._clock.monotonic() + delay)
+        raise AssertionError
+
     async def _settle(
         self, lease: Lease, envelope: Envelope, function: Function, outcome: Outcome, condition: str
     ) -> None:
         attempts = lease.message.attempt
         destination = function.on_failure if isinstance(outcome, Failure) else function.on_success
-        if destination is not None:
-            try:
-                await self._destinations.put(destination, function, envelope.event, outcome, condition, attempts)
-            except Exception as error:
-                text = "function %r: the record of event %s could not be put to %s (%s: %s); trying again in %.0f s"
-                cap = self._policy.cap
-                log.error(text, self._name, envelope.event.id, destination, type(error).__name__, error, cap)  # noqa: TRY400
-                await lease.release(self._policy.cap, counted=False)
-                return
+        if destination is not None and not await self._put(
+            destination, function, envelope.event, outcome, condition, attempts
+        ):
+            destination = None
         await lease.ack(outcome.report)
         if self._settled is not None:
             self._settled(function, envelope.event, outcome, attempts, destination)

@@ -6,6 +6,7 @@ import heapq
 import itertools
 import os
 from collections import OrderedDict, deque
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -53,6 +54,10 @@ class MemoryEngine:
                     "watched folders is then delivered again",
                     where=str(self._state_file),
                 ) from None
+            except OSError as error:
+                raise ConfigurationError(
+                    f"what was handled before cannot be read ({error.strerror})", where=str(self._state_file)
+                ) from None
             for name, values in saved.states.items():
                 self._states[name] = MemoryState(values)
             for name, messages in saved.queues.items():
@@ -72,7 +77,8 @@ class MemoryEngine:
             part.write_bytes(msgspec.msgpack.encode(saved))
             part.replace(self._state_file)
         except OSError as problem:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
             raise ConfigurationError(
                 f"what was handled could not be remembered ({problem.strerror}): the next run will handle it again",
                 where=str(self._state_file),
@@ -130,7 +136,7 @@ class MemoryQueue:
         self._arrived = anyio.Event()
 
     async def send(self, id: str, body: bytes, *, delay: float = 0.0) -> bool:  # noqa: A002
-        now = self._clock.time()
+        now = self._clock.monotonic()
         while self._seen and next(iter(self._seen.values())) < now - DUPLICATE_WINDOW:
             self._seen.popitem(last=False)
         if id in self._seen:
@@ -138,12 +144,12 @@ class MemoryQueue:
         if len(self._waiting) + len(self._delayed) + len(self._leased) >= self._bound:
             raise QueueFull(self.name, self._bound)
         self._seen[id] = now
-        self._put(Message(id, body, now), delay)
+        self._put(Message(id, body, self._clock.time()), delay)
         return True
 
     async def receive(self, most: int, seconds: float) -> list[MemoryLease]:
         while True:
-            now = self._clock.time()
+            now = self._clock.monotonic()
             self._bring_due(now)
             if self._waiting:
                 messages = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
@@ -164,7 +170,7 @@ class MemoryQueue:
 
     def restore(self, messages: list[Message]) -> None:
         self._waiting.extend(messages)
-        self._seen.update({message.id: message.accepted for message in messages})
+        self._seen.update(dict.fromkeys((message.id for message in messages), self._clock.monotonic()))
 
     def settle(self, lease: MemoryLease, again: Message | None, delay: float) -> None:
         """End a lease; `again` comes back after `delay` seconds. A lease that ran out is not the holder's any more."""
@@ -173,11 +179,11 @@ class MemoryQueue:
 
     def extend(self, lease: MemoryLease, seconds: float) -> None:
         if lease in self._leased:
-            self._leased[lease] = self._clock.time() + seconds
+            self._leased[lease] = self._clock.monotonic() + seconds
 
     def _put(self, message: Message, delay: float) -> None:
         if delay > 0:
-            heapq.heappush(self._delayed, (self._clock.time() + delay, next(self._order), message))
+            heapq.heappush(self._delayed, (self._clock.monotonic() + delay, next(self._order), message))
         else:
             self._waiting.append(message)
         self._arrived.set()
@@ -201,7 +207,6 @@ class MemoryLease:
     def __init__(self, queue: MemoryQueue, message: Message) -> None:
         self.message = message
         self._queue = queue
-        self._settled = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -209,15 +214,12 @@ class MemoryLease:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._settled:
-            self._queue.settle(self, self.message, 0.0)
+        self._queue.settle(self, self.message, 0.0)
 
     async def ack(self, report: Report | None = None) -> None:
-        self._settled = True
         self._queue.settle(self, None, 0.0)
 
     async def release(self, delay: float, *, counted: bool) -> None:
-        self._settled = True
         again = msgspec.structs.replace(self.message, attempt=self.message.attempt + counted)
         self._queue.settle(self, again, delay)
 

@@ -28,7 +28,7 @@ def is_function_error(error: BaseException) -> bool:
 def text_of(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception:
+    except BaseException:
         text = f"<the text of this {type(error).__name__} cannot be made>"
     # Lone surrogates cannot be sent.
     return text[:LONGEST_TEXT].encode("utf-8", "backslashreplace").decode()

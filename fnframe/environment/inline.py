@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
+
+import anyio
 
 from .. import schema
 from ..app import App
@@ -50,12 +53,13 @@ class Inline:
         except DeadlinePassed:
             _usage(invocation)
             invocation.reply = Ended("timeout", None, None, None)
-        except Exception as error:
+        except BaseException as error:
+            if _is_cancellation(error):
+                _usage(invocation)
+                invocation.reply = Ended("cancelled", None, None, None)
+                raise
+            # Whatever else it raises is its own: it must not end the host, nor who runs it.
             invocation.reply = failure.raised(error, _usage(invocation))
-        except BaseException:
-            _usage(invocation)
-            invocation.reply = Ended("cancelled", None, None, None)
-            raise
         else:
             invocation.reply = self._reply(invocation, value)
 
@@ -90,6 +94,15 @@ class Inline:
             trace=invocation.event.traceparent,
             enqueue=enqueue,
         )
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    """Whether the caller's task is cancelled, or the program interrupted: not all that looks like it is."""
+    if isinstance(error, KeyboardInterrupt):
+        return True
+    if not isinstance(error, anyio.get_cancelled_exc_class()):
+        return False
+    return asyncio._get_running_loop() is None or bool(asyncio.current_task().cancelling())  # type: ignore[union-attr]
 
 
 def _usage(invocation: Invocation) -> Usage:

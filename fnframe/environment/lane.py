@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ FADE = 0.99
 class Lane:
     """What the pool knows of one function."""
 
-    __slots__ = ("direct", "function", "idle", "live", "longest", "slots", "templates", "waiting")
+    __slots__ = ("direct", "function", "idle", "live", "longest", "provision_after", "slots", "templates", "waiting")
 
     def __init__(self, function: Function, templates: Templates) -> None:
         self.function = function
@@ -35,6 +36,8 @@ class Lane:
         self.slots: list[Slot] = []
         self.live = 0
         self.longest = 1.0
+        self.provision_after = 0.0
+        """When the next environment may be provisioned, after one that could not start."""
 
     def holds(self, environment: ProcessEnvironment) -> bool:
         """Whether it is an environment of this function as the code is now."""
@@ -49,6 +52,16 @@ class Lane:
         """Learn from how long an invocation took."""
         longest = self.longest * FADE
         self.longest = max(longest, duration)
+
+    def claim(self, environment: ProcessEnvironment) -> bool:
+        """Take this idle environment for good; False if somebody else, a caller's thread say, has it."""
+        for idle in (self.idle, self.direct):
+            try:
+                idle.remove(environment)
+            except ValueError:
+                continue
+            return True
+        return False
 
     def borrow(self) -> ProcessEnvironment | None:
         while True:
@@ -75,4 +88,5 @@ class Templates:
 
     def keep_spare(self) -> None:
         if self.spare is None or self.spare.reason is not None:
-            self.spare = self.template.fork()
+            with suppress(OSError):  # Whoever needs one will hear of it.
+                self.spare = self.template.fork()

@@ -7,17 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 
 from ..errors import ConfigurationError
+from ..function import Function
 from ..outcome import MemoryMethod
 from .invocation import NOTHING, Deliver, Ended, Invocation, Rejected
 from .lane import Lane
 from .process import EXIT_TIMEOUT, Owner, ProcessEnvironment, Reason
-from .slot import Slot
-from .wire import Bind
+from .slot import Slot, remove
 
 TICK = 0.005
 """Seconds between two looks at the memory of busy environments."""
+PATIENCE = 0.05
+"""Seconds that a function without any environment waits for room while another function is busy in all of them."""
+INIT_BACKOFF = 5.0
+"""Seconds until another environment is provisioned where one could not start."""
 QUIET_TICKS = 20
 """After so many looks with nothing running, wait to be woken: a wake-up for each invocation costs more."""
 
@@ -25,8 +30,8 @@ QUIET_TICKS = 20
 class Pool(Owner):
     """All process environments of an app in this host process.
 
-    At most `max_environments` live at once; past it invocations wait in order, at most `max_waiting` of them. An idle
-    environment of another function makes room.
+    At most `max_environments` live at once; past it invocations wait, those of one function in order, at most
+    `max_waiting` in all. An idle environment of another function makes room, and a busy one after a moment.
     """
 
     def __init__(
@@ -41,8 +46,8 @@ class Pool(Owner):
         self.max_environments = max_environments
         self._max_waiting = max_waiting
         self._idle_timeout = idle_timeout
-        self.hear: Callable[[Invocation | None, str, bytes], None] | None = None
-        """Hears output: the invocation it belongs to, the function's name, and the bytes."""
+        self.hear: Callable[[Invocation | None, Function, bytes], None] | None = None
+        """Hears output: the invocation it belongs to, the function, and the bytes."""
         self.memory_method: MemoryMethod = "unavailable"
         self._lanes: dict[str, Lane] = {}
         self._live: set[ProcessEnvironment] = set()
@@ -51,7 +56,13 @@ class Pool(Owner):
         self._response_payload = 0
         self._asleep: anyio.Event | None = None
         self._lost = anyio.Event()
+        self._rubbish: list[str] = []
+        self._dropped = anyio.Event()
         self._closed = False
+        self._refusal = ""
+        """Why no invocation can be served, if none can."""
+        self._lends = False
+        """Whether callers' threads have environments at all."""
 
     def statistics(self) -> dict[str, int]:
         """Counts of this moment: live, idle and dying environments, and waiting invocations."""
@@ -67,21 +78,21 @@ class Pool(Owner):
                 f"{self.max_environments}: raise it to at least {provisioned + 1} in fnframe.toml"
             )
         old, self._lanes = self._lanes, lanes
+        self._refusal = ""
         self._response_payload = response_payload
         for lane in lanes.values():
             self.memory_method = lane.templates.template.memory_method
             lane.live = sum(lane.holds(environment) for environment in self._live)
         for name, lane in old.items():
             for environment in [*lane.idle, *lane.direct]:
-                environment.kill("idle")
+                if lane.claim(environment):
+                    environment.kill("idle")
             for invocation in lane.waiting:
                 self._waiting -= 1
-                self.place(invocation) if name in lanes else self._reject(
-                    invocation, f"the function {name!r} is gone after a reload"
-                )
+                self.place(invocation) if name in lanes else self._reject(invocation, _gone(name))
             lane.waiting.clear()
             for slot in lane.slots:
-                slot.close()
+                self._drop(slot)
             lane.slots.clear()
         for lane in lanes.values():
             self._provision(lane)
@@ -106,21 +117,31 @@ class Pool(Owner):
                 await anyio.sleep(max(0.0, wake - time.monotonic()))
                 continue
             self._asleep = anyio.Event()
-            with anyio.move_on_after(self._until_idle_end(now)):
-                await self._asleep.wait()
+            if not any(environment.direct for environment in self._live):  # A thread may have begun one just now.
+                with anyio.move_on_after(self._until_idle_end(now)):
+                    await self._asleep.wait()
             self._asleep = None
             quiet = 0
 
+    async def sweep(self) -> None:
+        """Remove what handlers left in temporary directories, until cancelled: 200,000 files take seconds."""
+        while True:
+            while self._rubbish:
+                await anyio.to_thread.run_sync(remove, self._rubbish.pop())
+            self._dropped = anyio.Event()
+            await self._dropped.wait()
+
     async def left(self) -> None:
-        """Wait until no environment of an earlier template runs an invocation."""
+        """Wait until no environment of an earlier template is there."""
         current = {id(lane.templates.template) for lane in self._lanes.values()}
-        while any(id(environment.template) not in current for environment in self._live):
+        while any(id(environment.template) not in current for environment in (*self._live, *self._dying)):
             self._lost = anyio.Event()
             await self._lost.wait()
 
     async def close(self) -> None:
         """End all environments and remove their temporary directories."""
         self._closed = True
+        self.refuse("the app has ended")
         for environment in list(self._live):
             environment.kill("idle")
         with anyio.move_on_after(EXIT_TIMEOUT, shield=True):
@@ -129,7 +150,7 @@ class Pool(Owner):
                 await self._lost.wait()
         for lane in self._lanes.values():
             for slot in lane.slots:
-                slot.close()
+                self._drop(slot)
 
     async def exchange(self, invocation: Invocation, deliver: Deliver) -> None:
         """Run an invocation: afterwards `invocation.reply` is there. `deliver` hands over what the handler enqueues."""
@@ -153,6 +174,8 @@ class Pool(Owner):
     def place(self, invocation: Invocation) -> None:
         """Send an invocation to an environment, now or when one is free."""
         self.wake()
+        if self._refusal:
+            return self._reject(invocation, self._refusal)
         lane = self._lanes[invocation.function.name]
         # Where others wait, there is none for this one either; whoever becomes free serves them in order.
         if lane.waiting:
@@ -161,11 +184,14 @@ class Pool(Owner):
         if environment is not None:
             return environment.send(invocation)
         if self._can_start(lane):
-            return self._start(lane, invocation)
+            self._start(lane, invocation)
+            return None
         self._wait(lane, invocation)
-        given_back = lane.borrow()  # By a thread that did not see this one waiting yet.
-        if given_back is not None:
-            self.retrieve(given_back)
+        if self._lends:  # A thread may have given one back without seeing this one wait.
+            given_back = lane.borrow()
+            if given_back is not None:
+                self.retrieve(given_back)
+            self._serve_starving()
         if lane.waiting and lane.is_short:
             self._send_ahead(lane)
         return None
@@ -192,7 +218,8 @@ class Pool(Owner):
     def lend(self, function: str) -> None:
         """Lend an idle environment of this function to callers' threads, if there is one."""
         lane = self._lanes.get(function)
-        if lane is not None and lane.idle:
+        self._lends = True
+        if lane is not None and lane.idle and not self._waiting:
             environment = lane.idle.pop()
             environment.lend()
             lane.direct.append(environment)
@@ -205,16 +232,14 @@ class Pool(Owner):
     def give_back(self, environment: ProcessEnvironment) -> bool:
         """Give back what was borrowed, from any thread; True if the event loop must `retrieve` it instead."""
         lane = self._lanes.get(environment.function)
-        if lane is None or lane.waiting or environment.reason is not None:
+        if lane is None or self._waiting or environment.reason is not None:
             return True
         lane.direct.append(environment)
-        return bool(lane.waiting)
+        # Somebody may have begun to wait just now, and have looked for an environment in vain.
+        return bool(self._waiting) and lane.claim(environment)
 
     def retrieve(self, environment: ProcessEnvironment) -> None:
-        """Take an environment back from callers' threads: somebody waits for one, or it is to end."""
-        lane = self._lanes.get(environment.function)
-        if lane is not None and environment in lane.direct:
-            lane.direct.remove(environment)
+        """Take back an environment that was borrowed: somebody waits for one, or it is to end."""
         if environment.reason is None:
             environment.take_back()
             self.free(environment)
@@ -251,22 +276,29 @@ class Pool(Owner):
             # ends the same way when it comes to the head.
             environment.kill("cancelled")
 
-    def _start(self, lane: Lane, invocation: Invocation | None) -> None:
-        environment = lane.templates.take()
+    def _start(self, lane: Lane, invocation: Invocation | None) -> bool:
+        """Start an environment, for this invocation; whether there is one."""
+        try:
+            slot = lane.slots.pop() if lane.slots else Slot(self._root)
+            lane.slots.append(slot)
+            environment = lane.templates.take()
+        except OSError as error:  # No descriptor, no space: others may still be served.
+            if invocation is not None:
+                self._reject(invocation, f"no environment could start: {error}")
+            return False
         if environment is None:  # The template died just now; its successor will serve what waits.
             if invocation is not None:
                 self._waiting += 1
                 lane.waiting.appendleft(invocation)
-            return
+            return False
+        lane.slots.remove(slot)
         self._live.add(environment)
         lane.live += 1
-        slot = lane.slots.pop() if lane.slots else Slot(self._root)
-        memory_kb = lane.function.memory * 1024
-        bind = Bind(lane.function.name, environment.id, slot.directory, memory_kb, self._response_payload)
-        environment.bind(bind, slot, self)
+        environment.bind(lane.function, slot, self, self._response_payload)
         if invocation is not None:
             environment.send(invocation)
         lane.templates.keep_spare()
+        return True
 
     def _make_room(self, lane: Lane) -> bool:
         """End the environment that has been idle longest, of another function."""
@@ -276,10 +308,11 @@ class Pool(Owner):
             if other is not lane and other.live > other.function.provisioned_concurrency
             for environment in (*other.idle, *other.direct)
         ]
-        if not idle:
-            return False
-        min(idle, key=lambda environment: environment.idle_since).kill("idle")
-        return True
+        for environment in sorted(idle, key=lambda environment: environment.idle_since):
+            if self._lanes[environment.function].claim(environment):
+                environment.kill("idle")
+                return True
+        return False
 
     def _send_ahead(self, lane: Lane) -> None:
         for environment in self._live:
@@ -295,14 +328,19 @@ class Pool(Owner):
             for environment in [*lane.direct, *lane.idle]:
                 end = environment.idle_since + self._idle_timeout
                 if lane.live > lane.function.provisioned_concurrency and end <= now:
-                    environment.kill("idle")
+                    if lane.claim(environment):
+                        environment.kill("idle")
                 elif end > now:
                     soonest = min(soonest, end)
+            if lane.live < lane.function.provisioned_concurrency:
+                if lane.provision_after <= now:
+                    self._provision(lane)
+                soonest = min(soonest, max(lane.provision_after, now + INIT_BACKOFF))
             for slot in list(lane.slots):
                 end = slot.empty_since + self._idle_timeout
                 if end <= now:
                     lane.slots.remove(slot)
-                    slot.close()
+                    self._drop(slot)
                 else:
                     soonest = min(soonest, end)
         return soonest - now
@@ -313,7 +351,8 @@ class Pool(Owner):
         return len(self._live) < self.max_environments or self._make_room(lane)
 
     def refuse(self, problem: str) -> None:
-        """Answer all that wait: no environment will come."""
+        """Answer all that wait and will come, until `open` is called: there will be no environment."""
+        self._refusal = problem
         for lane in self._lanes.values():
             while lane.waiting:
                 self._waiting -= 1
@@ -328,16 +367,23 @@ class Pool(Owner):
     def free(self, environment: ProcessEnvironment, duration: float | None = None) -> None:
         lane = self._lanes.get(environment.function)
         if lane is None or lane.templates.template is not environment.template:
-            environment.kill("idle")
+            if not environment.in_flight:  # Else it has begun the one that was sent ahead.
+                environment.kill("idle")
             return
         if duration is not None:
             lane.learn(duration)
-        while lane.waiting and (
-            not environment.in_flight or (lane.is_short and environment.takes_ahead(lane.waiting[0]))
+        if self._waiting > len(lane.waiting) and not environment.in_flight and self._yields(lane):
+            environment.kill("idle")
+            self._serve_starving()
+            return
+        while (
+            lane.waiting
+            and environment.reason is None
+            and (not environment.in_flight or (lane.is_short and environment.takes_ahead(lane.waiting[0])))
         ):
             self._waiting -= 1
             environment.send(lane.waiting.popleft())
-        if not environment.in_flight:
+        if not environment.in_flight and environment.reason is None:
             lane.idle.append(environment)
             if self._waiting:
                 self._serve_starving()
@@ -352,12 +398,17 @@ class Pool(Owner):
                     idle.remove(environment)
             if lane.templates.template is environment.template:
                 lane.live -= 1
-            for invocation in reversed(unstarted):
-                invocation.environment, invocation.unsent = None, NOTHING
+        for invocation in reversed(unstarted):
+            invocation.environment, invocation.unsent = None, NOTHING
+            if lane is None:
+                self._reject(invocation, _gone(environment.function))
+            else:
                 self._waiting += 1
                 lane.waiting.appendleft(invocation)
         if environment.reason != "idle":  # Whoever ended an idle one knows what the room is for.
-            if lane is not None:
+            if lane is not None and environment.reason == "init":
+                lane.provision_after = time.monotonic() + INIT_BACKOFF
+            elif lane is not None:
                 self._provision(lane)
             self._serve_starving()
 
@@ -370,16 +421,31 @@ class Pool(Owner):
                 slot.empty_since = time.monotonic()
                 lane.slots.append(slot)
             else:
-                slot.close()
+                self._drop(slot)
         self._lost.set()
 
     def output(self, environment: ProcessEnvironment, invocation: Invocation | None, data: bytes) -> None:
-        if self.hear is not None:
-            self.hear(invocation, environment.function, data)
+        if self.hear is not None and environment.configuration is not None:
+            self.hear(invocation, environment.configuration, data)
+
+    def _yields(self, lane: Lane) -> bool:
+        """Whether a free environment of this function makes room for another function that has none and waits."""
+        if len(self._live) < self.max_environments or lane.live <= lane.function.provisioned_concurrency:
+            return False
+        longest = time.monotonic() - PATIENCE
+        return any(
+            other.waiting and not other.live and other.waiting[0].accepted < longest for other in self._lanes.values()
+        )
+
+    def _drop(self, slot: Slot) -> None:
+        if not slot.close():
+            self._rubbish.append(slot.directory)
+            self._dropped.set()
 
     def _serve_starving(self) -> None:
-        """Start environments for functions whose invocations wait, as far as there is room."""
-        for lane in self._lanes.values():
+        """Start environments for functions whose invocations wait, longest first, as far as there is room."""
+        starving = [lane for lane in self._lanes.values() if lane.waiting]
+        for lane in sorted(starving, key=lambda lane: lane.waiting[0].accepted):
             while lane.waiting and self._may_serve(lane):
                 self._waiting -= 1
                 self._start(lane, lane.waiting.popleft())
@@ -390,5 +456,10 @@ class Pool(Owner):
         return self._can_start(lane)
 
     def _provision(self, lane: Lane) -> None:
-        while lane.live < lane.function.provisioned_concurrency and not lane.templates.template.ended.is_set():
-            self._start(lane, None)
+        while lane.live < lane.function.provisioned_concurrency:
+            if lane.templates.template.ended.is_set() or not self._start(lane, None):
+                return
+
+
+def _gone(function: str) -> str:
+    return f"the function {function!r} is gone after a reload"

@@ -20,10 +20,11 @@ import anyio
 import msgspec
 
 from ..event import new_id
-from .invocation import Ended, Invocation, Reply
+from .invocation import Ended, Invocation, Rejected, Reply
 from .wire import Ack, Bind, Drained, Exited, Frame, Invoke, Raised, Reader, Ready, Reaped, Result, Send, encode
 
 if TYPE_CHECKING:
+    from ..function import Function
     from .readiness import Readiness
     from .slot import Slot
     from .template import Template
@@ -31,10 +32,14 @@ if TYPE_CHECKING:
 RECEIVE = 64 * 1024
 LARGEST_AHEAD = 32 * 1024
 """Bytes of data with which an invocation surely fits into a socket that is empty, which holds 200 KB."""
+LARGEST_PIPE = 1024 * 1024
+"""Bytes that a pipe can hold at the most: all that is left of an environment's output when it is dead."""
 INIT_TIMEOUT = 10.0
 """Seconds for binding and start functions: Lambda's limit of the init phase."""
 EXIT_TIMEOUT = 2.0
 """Seconds to wait for the exit status of an environment that was killed."""
+ROOM = 2 * 1024 * 1024
+"""Bytes that a frame may have beyond a response: what a handler enqueues, a stack trace."""
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 Reason = Literal["timeout", "init", "memory", "exit", "spent", "idle", "cancelled", "template"]
@@ -47,6 +52,7 @@ class ProcessEnvironment:
         self.id = new_id()
         self.pid: int | None = None
         self.function = ""
+        self.configuration: Function | None = None
         self.slot: Slot | None = None
         self.in_flight: deque[Invocation] = deque()
         self.direct: Invocation | None = None
@@ -78,18 +84,20 @@ class ProcessEnvironment:
 
     # Into it.
 
-    def bind(self, bind: Bind, slot: Slot, owner: Owner) -> None:
+    def bind(self, function: Function, slot: Slot, owner: Owner, response_payload: int) -> None:
         """Make it an environment of a function. `owner` hears of what becomes free and what ends."""
-        self.function = bind.function
+        self.function = function.name
+        self.configuration = function
         self.slot = slot
-        self._memory_kb = bind.memory_kb
+        self._memory_kb = function.memory * 1024
+        self._reader.largest = response_payload + ROOM
         self._owner = owner
         self._readiness.watch(self._output, self._output_readable)
         self._readiness.watch(self._connection.fileno(), self._readable)
         self._watching = True
         self._bound = time.monotonic()
         self.deadline = self._bound + INIT_TIMEOUT
-        self._put(bind)
+        self._put(Bind(function.name, self.id, slot.directory, self._memory_kb, response_payload))
 
     def send(self, invocation: Invocation) -> None:
         """Give it an invocation; a second one waits in its socket until the first is done."""
@@ -250,7 +258,7 @@ class ProcessEnvironment:
         invocation = self.in_flight.popleft()
         usage = reply.usage
         if usage.pending:
-            self._output_readable(invocation)
+            self._read_output(invocation, usage.pending)
             self._put(Drained())
         self._cpu_us += usage.cpu_us or 0
         invocation.reply = self._judged(reply)
@@ -265,12 +273,15 @@ class ProcessEnvironment:
             self._owner.free(self, now - invocation.started)
         invocation.wake()
 
-    def _output_readable(self, invocation: Invocation | None = None) -> None:
-        """Read what waits in the output pipe; it belongs to the invocation that is running."""
-        invocation = invocation or self.direct or (self.in_flight[0] if self.in_flight else None)
-        while True:
+    def _output_readable(self) -> None:
+        """Read from the output pipe, once: one that writes without end must not keep the event loop."""
+        self._read_output(self.direct or (self.in_flight[0] if self.in_flight else None), RECEIVE)
+
+    def _read_output(self, invocation: Invocation | None, most: int) -> None:
+        """Read what waits in the output pipe, so many bytes of it at most; it belongs to this invocation."""
+        while most > 0:
             try:
-                data = os.read(self._output, 65536)
+                data = os.read(self._output, min(most, RECEIVE))
             except BlockingIOError:
                 return
             except OSError:
@@ -278,9 +289,19 @@ class ProcessEnvironment:
             if not data:
                 self._readiness.unwatch(self._output)
                 return
+            most -= len(data)
             self._owner.output(self, invocation, data)
 
     # Its birth and its end, as the template tells.
+
+    def unborn(self, problem: str) -> None:
+        """The template could not fork it."""
+        for invocation in self.in_flight:
+            invocation.reply = Rejected(f"no environment could start: {problem}")
+            invocation.wake()
+        self.in_flight.clear()
+        self.kill("exit")
+        self.lost(None)
 
     def born(self, pid: int) -> None:
         self.pid = pid
@@ -304,7 +325,7 @@ class ProcessEnvironment:
         self.reason = self.reason or "exit"
         self.deadline = math.inf
         self._unwatch()
-        self._output_readable()
+        self._read_output(self.direct or (self.in_flight[0] if self.in_flight else None), LARGEST_PIPE)
         self._readiness.unwatch(self._output)
         os.close(self._output)
         if self._sending:  # An event loop must not watch what is closed: the end wakes who sends, and that one closes.
@@ -334,17 +355,20 @@ class ProcessEnvironment:
         self._watching = True
         self._readiness.watch(self._connection.fileno(), self._readable)
 
+    def begin_blocking(self, invocation: Invocation) -> None:
+        """The deadline runs from now on."""
+        invocation.environment = self
+        self.direct = invocation
+        self._head(invocation, time.monotonic())
+
     def exchange_blocking(
-        self, invocation: Invocation, requests: Callable[[Send], Ack], drain: Callable[[], None]
+        self, invocation: Invocation, requests: Callable[[Send], Ack], drain: Callable[[int], None]
     ) -> bool:
         """Run an invocation in this thread; False when the environment ended instead of answering.
 
         Deadline and memory limit are the event loop's to hold, as for every busy environment: it ends the process
         group, and here the socket ends.
         """
-        invocation.environment = self
-        self.direct = invocation
-        self._head(invocation, time.monotonic())
         try:
             self._connection.sendall(encode(_frame(invocation)))
             while invocation.reply is None:
@@ -354,15 +378,15 @@ class ProcessEnvironment:
                 for frame in self._reader.feed(data):
                     if type(frame) is Send:
                         self._connection.sendall(encode(requests(frame)))
-                    else:
+                    elif type(frame) is Result or type(frame) is Raised:
                         self._answered(invocation, frame, drain)
         except (OSError, msgspec.DecodeError):
             return False
         return True
 
-    def _answered(self, invocation: Invocation, reply: Result | Raised, drain: Callable[[], None]) -> None:
+    def _answered(self, invocation: Invocation, reply: Result | Raised, drain: Callable[[int], None]) -> None:
         if reply.usage.pending:
-            drain()
+            drain(reply.usage.pending)
             self._connection.sendall(encode(Drained()))
         self.deadline = math.inf
         self.direct = None
@@ -370,10 +394,10 @@ class ProcessEnvironment:
         invocation.finished = self.idle_since = time.monotonic()
         invocation.reply = self._judged(reply)
 
-    def drain_output(self) -> None:
-        """Read what waits in the output pipe; in the event loop's thread."""
+    def drain_output(self, pending: int) -> None:
+        """Read so many bytes that wait in the output pipe; in the event loop's thread."""
         if self.reason is None:
-            self._output_readable()
+            self._read_output(self.direct, pending)
 
     def _judged(self, reply: Result | Raised) -> Reply:
         usage = reply.usage
@@ -382,9 +406,12 @@ class ProcessEnvironment:
         return reply
 
     def _put(self, frame: Frame) -> None:
+        message = encode(frame)
         try:
-            self._connection.sendall(encode(frame))
+            sent = self._connection.send(message, socket.MSG_DONTWAIT)
         except OSError:
+            sent = 0
+        if sent < len(message):  # Dead; or it reads nothing of what it asked for, and nobody shall wait for it.
             self.kill("exit")
 
     def _unwatch(self) -> None:

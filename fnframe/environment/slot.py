@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import stat
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -19,15 +18,18 @@ class Slot:
         self.empty_since = 0.0
         self.directory = tempfile.mkdtemp(dir=root, prefix="slot-")
 
-    def close(self) -> None:
-        """Remove the temporary directory and all in it, also what a handler made unreadable."""
-        shutil.rmtree(self.directory, onerror=_force)
+    def close(self) -> bool:
+        """Remove the temporary directory if it is empty; False if it is left to `remove`, which may take long."""
+        try:
+            Path(self.directory).rmdir()
+        except OSError:
+            return False
+        return True
 
 
-def _force(function: object, path: str, _: object) -> None:
-    try:
-        os.chmod(Path(path).parent, stat.S_IRWXU)
-        os.chmod(path, stat.S_IRWXU)
-        shutil.rmtree(path) if Path(path).is_dir() else os.unlink(path)
-    except OSError:
-        pass
+def remove(directory: str | Path) -> None:
+    """Remove a directory and all in it, however deep and also what a handler made unreadable: as `rm` can."""
+    subprocess.run(["rm", "-rf", "--", directory], stderr=subprocess.DEVNULL, check=False)
+    if os.path.lexists(directory):
+        subprocess.run(["chmod", "-R", "u+rwX", "--", directory], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(["rm", "-rf", "--", directory], stderr=subprocess.DEVNULL, check=False)

@@ -68,11 +68,19 @@ class Template:
         return first  # type: ignore[no-any-return]
 
     def fork(self) -> ProcessEnvironment | None:
-        """A new environment, not bound to a function yet, to which frames can be sent at once; None after the end."""
+        """A new environment, not bound to a function yet, to which frames can be sent at once; None after the end.
+
+        Raises `OSError` when this process may open no more descriptors.
+        """
         if self.ended.is_set():
             return None
         ours, theirs = socket.socketpair()
-        output, output_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            output, output_end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         os.set_blocking(output_end, True)
         number = next(self._numbers)
         with theirs, open(output_end, "wb", 0):
@@ -113,8 +121,11 @@ class Template:
         for frame in self._reader.feed(data):
             if isinstance(frame, Forked):
                 environment = self._forking.pop(frame.number)
-                self._environments[frame.pid] = environment
-                environment.born(frame.pid)
+                if frame.pid:
+                    self._environments[frame.pid] = environment
+                    environment.born(frame.pid)
+                else:
+                    environment.unborn(frame.problem)
             elif isinstance(frame, Exited):
                 self._environments[frame.pid].exited(frame)
             elif isinstance(frame, Reaped):

@@ -14,7 +14,9 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
+from collections import deque
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -31,6 +33,8 @@ from .target import directory_of, load_app
 from .usage import Meter, peak_kb
 from .wire import VERSION, Exited, Fork, Forked, Frame, Imported, NotImported, Reader, Reaped, Release, encode
 
+END_TIMEOUT = 30.0
+"""Seconds to wait for all that descends from this process to be gone."""
 LONG_IMPORT = 5.0
 """Seconds after which an import that still runs says where it is."""
 
@@ -129,6 +133,7 @@ class _Template:
         self._control = control
         self._reader = Reader()
         self._pid = os.getpid()
+        self._given: deque[int] = deque()
         self._environments: dict[int, bool] = {}
         """Process ids, and whether their exit was told."""
 
@@ -142,8 +147,13 @@ class _Template:
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(wake, select.POLLIN)
+        # A fork of the host would keep the control socket open when the host is gone.
+        self._host = os.pidfd_open(os.getppid())
+        poll.register(self._host, select.POLLIN)
         while True:
             ready = {descriptor for descriptor, _ in poll.poll()}
+            if self._host in ready:
+                return self._end()
             if wake.fileno() in ready:
                 wake.recv(4096)
                 self._tell_exits()
@@ -156,26 +166,35 @@ class _Template:
             data, descriptors, _, _ = socket.recv_fds(self._control, 4096, 16)
         except ConnectionResetError:  # Gone, with words of ours unread.
             return False
-        given = iter(descriptors)
+        self._given.extend(descriptors)  # They come with the first byte of their frame, which may be cut.
         for frame in self._reader.feed(data):
             if isinstance(frame, Fork):
-                self._fork(frame, socket.socket(fileno=next(given)), next(given))
+                self._fork(frame, socket.socket(fileno=self._given.popleft()), self._given.popleft())
             elif isinstance(frame, Release):
                 self._reap(frame.pid)
         return bool(data)
 
     def _fork(self, fork: Fork, connection: socket.socket, output: int) -> None:
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # Too many processes: those that run go on.
+            pid, problem = -1, os.strerror(error.errno or 0)
         if pid == 0:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for inherited in (self._control, *self._inner):
-                inherited.close()
-            worker.main(self._app, connection, output, self._pid)
+            try:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for inherited in (self._control, *self._inner):
+                    inherited.close()
+                os.close(self._host)
+                worker.main(self._app, connection, output, self._pid)
+            finally:
+                os._exit(1)
         connection.close()
         os.close(output)
+        if pid < 0:
+            return _put(self._control, Forked(fork.number, 0, problem))
         self._environments[pid] = False
-        _put(self._control, Forked(fork.number, pid))
+        return _put(self._control, Forked(fork.number, pid))
 
     def _tell_exits(self) -> None:
         for pid, told in self._environments.items():
@@ -208,12 +227,13 @@ class _Template:
     def _end(self) -> None:
         for pid in self._environments:
             _kill(os.killpg, pid)
-        deadline = 100
-        while (left := _children(self._pid)) and deadline:
-            deadline -= 1
+        deadline = time.monotonic() + END_TIMEOUT
+        # What the environments leave falls to this process, one generation after the other; and one with gigabytes
+        # of memory takes its time to die.
+        while (left := _children(self._pid)) and time.monotonic() < deadline:
             for pid in left:
                 _kill(os.kill, pid)
-            select.select([], [], [], 0.001)
+            time.sleep(0.001)
             for pid in left:
                 os.waitpid(pid, os.WNOHANG)
 

@@ -6,6 +6,7 @@ of a template carries the version, so that a mixture is refused by name.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -70,7 +71,8 @@ class Ready(Frame, tag=16):
 class Usage(msgspec.Struct, frozen=True, array_like=True):
     """What the environment measured of an invocation: nanoseconds, kilobytes and microseconds.
 
-    `pending` is how many bytes of output wait in the pipe; `children` that a child process is still running.
+    `pending` is how many bytes of output wait in the pipe; `children` that a child process is left, running or not
+    waited for.
     With either, or a peak over the limit, the environment begins nothing before the host has said `Drained`.
     """
 
@@ -137,8 +139,11 @@ class NotImported(Frame, tag=49):
 
 
 class Forked(Frame, tag=50):
+    """The environment's process id; 0, and why, where it could not be forked."""
+
     number: int
     pid: int
+    problem: str = ""
 
 
 class Exited(Frame, tag=51):
@@ -185,12 +190,14 @@ def encode(frame: Frame) -> bytearray:
 
 
 class Reader:
-    """Makes frames of bytes as they come, cut anywhere."""
+    """Makes frames of bytes as they come, cut anywhere. Raises `msgspec.DecodeError` for what is none."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_rest", "largest")
 
     def __init__(self) -> None:
         self._rest = bytearray()
+        self.largest = math.inf
+        """Bytes: a length above it is no length, but something else that was written into the socket."""
 
     def feed(self, data: bytes) -> Sequence[Any]:
         if not self._rest and len(data) > _HEADER and _length(data, 0)[0] + _HEADER == len(data):
@@ -200,7 +207,10 @@ class Reader:
         frames = []
         start, size = 0, len(buffer)
         while size - start >= _HEADER:
-            end = start + _HEADER + _length(buffer, start)[0]
+            length = _length(buffer, start)[0]
+            if length > self.largest:
+                raise msgspec.DecodeError(f"a frame of {length:,} bytes")
+            end = start + _HEADER + length
             if end > size:
                 break
             frames.append(_decode(buffer[start + _HEADER : end]))

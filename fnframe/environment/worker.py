@@ -15,9 +15,11 @@ import socket
 import sys
 import tempfile
 import termios
+import threading
 import time
 import traceback
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import schema
@@ -86,9 +88,12 @@ class Worker:
         self._meter = Meter()
         self._size = bytearray(4)
         self._sent = 0
+        self._is_open = False
+        """Whether there is a context that may enqueue."""
+        self._sending = threading.Lock()
 
     def serve(self) -> None:
-        bind = self._next(Bind)
+        bind = self.next(Bind)
         try:
             self._bind(bind)
         except Exception as error:
@@ -96,14 +101,14 @@ class Worker:
             _leave(1)
         self.put(Ready(time.monotonic(), self._meter.used()[1]))
         while True:
-            invoke = self._next(Invoke)
+            invoke = self.next(Invoke)
             reply = self._invoke(invoke)
             self.put(reply)
             usage = reply.usage
             if usage.pending or usage.children or usage.peak_kb > self._memory_kb:
                 # The host must read the output first, or it would take it for the next invocation's, or end this
                 # environment, and what it sent ahead must not have begun then.
-                self._next(Drained)
+                self.next(Drained)
 
     def _bind(self, bind: Bind) -> None:
         os.environ["TMPDIR"] = tempfile.tempdir = bind.temporary_directory
@@ -119,11 +124,9 @@ class Worker:
         self._arguments, self._decode = self._app.signatures[bind.function]
         self._loop: Any = None
         if definition.function.is_async:
-            from .worker_async import (
-                Loop,
-            )  # Imports asyncio; the template has done so already for such an app.
+            from .worker_async import Loop  # Imports asyncio; the template has done so already for such an app.
 
-            self._loop = Loop()
+            self._loop = Loop(self)
         for starter in self._app.starters:
             starter()
 
@@ -157,6 +160,7 @@ class Worker:
     def _context(self, invoke: Invoke) -> Context:
         function = self._function
         self._sent = 0
+        self._is_open = True
         return Context(
             request_id=invoke.request_id,
             function=function.name,
@@ -168,8 +172,11 @@ class Worker:
         )
 
     def _stop(self) -> Any:
+        if self._is_open:
+            with self._sending:  # A thread that was left behind shall not read what is meant for the next invocation.
+                self._is_open = False
         _flush()
-        return self._meter.stop(pending=self._pending(), children=_has_running_child())
+        return self._meter.stop(pending=self._pending(), children=_has_child())
 
     def _pending(self) -> int:
         """How many bytes of output the host has not read yet: a pipe answers at either end."""
@@ -180,12 +187,16 @@ class Worker:
         return int.from_bytes(self._size, sys.byteorder)
 
     def _enqueue(self, function: str, data: Any) -> Any:
-        self._sent += 1
-        frame = Send(function, encode_json(data), self._sent)
+        body = encode_json(data)
         if self._loop is not None and self._loop.is_running():
-            return self._loop.exchange(self, frame)
-        self.put(frame)
-        return _accepted(self._next(Ack))
+            self._sent += 1
+            return self._loop.exchange(Send(function, body, self._sent))
+        with self._sending:  # Threads of the handler may share its context.
+            if not self._is_open:
+                raise FnframeError("the invocation of this context is over")
+            self._sent += 1
+            self.put(Send(function, body, self._sent))
+            return _accepted(self.next(Ack))
 
     def put(self, frame: Frame) -> None:
         self.connection.sendall(encode(frame))
@@ -204,7 +215,8 @@ class Worker:
             os._exit(0)
         self._frames.extend(self._reader.feed(data))
 
-    def _next(self, kind: type[Frame]) -> Any:
+    def next(self, kind: type[Frame]) -> Any:
+        """The next frame of this kind, as soon as it is there."""
         while (frame := self.take(kind)) is None:
             self.receive()
         return frame
@@ -218,14 +230,14 @@ def _accepted(ack: Ack) -> str:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with suppress(Exception):  # closed or replaced by the handler
             stream.flush()
-        except (OSError, ValueError, AttributeError):  # closed or replaced by the handler
-            continue
 
 
-def _has_running_child() -> bool:
+def _has_child() -> bool:
+    """Also one that is dead and not waited for: the system tells of one of them only, and another may run."""
     try:
-        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return False
+    return True

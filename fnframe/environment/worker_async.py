@@ -16,10 +16,16 @@ if TYPE_CHECKING:
     from .worker import Worker
 
 
+MOST_UNANSWERED = 64
+"""What one handler may have sent without an answer: answers that nobody reads must fit into the socket."""
+
+
 class Loop:
-    def __init__(self) -> None:
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
+        self._unanswered = asyncio.Semaphore(MOST_UNANSWERED)
         self._waiting: deque[asyncio.Future[Ack]] = deque()
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -30,30 +36,36 @@ class Loop:
             left = asyncio.all_tasks(self._loop)
             if left:
                 self._cancel(left)
+            if self._waiting:  # Of tasks that were cancelled: each answer must come before the result goes.
+                self._loop.remove_reader(self._worker.connection)
+                for _ in self._waiting:
+                    self._worker.next(Ack)
+                self._waiting.clear()
 
     def is_running(self) -> bool:
         return self._loop.is_running()
 
-    async def exchange(self, worker: Worker, frame: Send) -> str:
+    async def exchange(self, frame: Send) -> str:
         """Send a frame and await its answer while the handler's other tasks go on."""
-        answer: asyncio.Future[Ack] = self._loop.create_future()
-        self._waiting.append(answer)
-        worker.put(frame)
-        if len(self._waiting) == 1:
-            self._loop.add_reader(worker.connection, self._receive, worker)
-        ack = await answer
+        async with self._unanswered:
+            answer: asyncio.Future[Ack] = self._loop.create_future()
+            self._waiting.append(answer)
+            self._worker.put(frame)
+            if len(self._waiting) == 1:
+                self._loop.add_reader(self._worker.connection, self._receive)
+            ack = await answer
         if ack.event_id is None:
             raise FnframeError(ack.problem)
         return ack.event_id
 
-    def _receive(self, worker: Worker) -> None:
-        worker.receive(socket.MSG_DONTWAIT)
-        while self._waiting and (ack := worker.take(Ack)) is not None:
+    def _receive(self) -> None:
+        self._worker.receive(socket.MSG_DONTWAIT)
+        while self._waiting and (ack := self._worker.take(Ack)) is not None:
             answer = self._waiting.popleft()
             if not answer.done():
                 answer.set_result(ack)
         if not self._waiting:
-            self._loop.remove_reader(worker.connection)
+            self._loop.remove_reader(self._worker.connection)
 
     def _cancel(self, tasks: set[asyncio.Task[Any]]) -> None:
         names = ", ".join(sorted(task.get_coro().__qualname__ for task in tasks))  # type: ignore[union-attr]

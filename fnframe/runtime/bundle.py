@@ -44,6 +44,10 @@ class Bundle:
         bundle.lanes = {name: Lane(lane.function, lane.templates) for name, lane in self.lanes.items()}
         return bundle
 
+    def has_ended(self) -> bool:
+        """Whether a template of it is gone."""
+        return any(template.ended.is_set() for template in self.templates)
+
     async def close(self) -> None:
         """End the templates and what descends from them."""
         with anyio.CancelScope(shield=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,6 +24,7 @@ from ..environment.invocation import Invocation
 from ..environment.pool import Pool
 from ..environment.process import raise_descriptor_limit
 from ..environment.readiness import Readiness
+from ..environment.slot import remove
 from ..environment.target import directory_of
 from ..environment.wire import Ack, Send
 from ..errors import ConfigurationError, NotRunning
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from ..outcome import Outcome
 
 log = logging.getLogger("fnframe")
+
+REVIVAL_DELAY, LONGEST_REVIVAL_DELAY = 1.0, 60.0
+"""Seconds between two tries to start another template; doubled each time."""
 
 
 class Running:
@@ -78,8 +81,8 @@ class Running:
         )
         hear = plugins.observer("fnframe_invocation_output")
         if hear is not None:
-            pool.hear = lambda invocation, name, data: hear(
-                invocation.request_id if invocation is not None else "", self.dispatcher.function(name), data
+            pool.hear = lambda invocation, function, data: hear(
+                invocation.request_id if invocation is not None else "", function, data
             )
         self._delivery = Delivery(
             engine, self.dispatcher, clock, tasks,
@@ -199,11 +202,16 @@ class Running:
             await self._died.wait()
             self._died = anyio.Event()
             log.warning("the template of app %r died; starting another", self.manifest.app)
-            try:
-                await self.reload()
-            except ConfigurationError as error:
-                log.error("app %r cannot be imported any more: %s", self.manifest.app, error)  # noqa: TRY400
-                self.pool.refuse(f"the template died and the app cannot be imported any more: {error}")
+            delay = REVIVAL_DELAY
+            while self._bundle.has_ended():
+                try:
+                    await self.reload()
+                except (ConfigurationError, OSError) as error:
+                    text = "the template of app %r died and it cannot be imported now: %s; trying again in %.0f s"
+                    log.error(text, self.manifest.app, error, delay)  # noqa: TRY400
+                    self.pool.refuse(f"the template died and the app cannot be imported: {error}")
+                    await anyio.sleep(delay)
+                    delay = min(2 * delay, LONGEST_REVIVAL_DELAY)
 
     def _template_died(self) -> None:
         self._died.set()
@@ -311,6 +319,7 @@ async def _run(
             stack.callback(tasks.cancel_scope.cancel)
             readiness = Readiness(tasks)
             bundle = await start_bundle(source, readiness, app)
+            stack.push_async_callback(bundle.close)
             pool = Pool(
                 root,
                 max_environments=chosen.max_environments or 4 * (os.cpu_count() or 1),
@@ -333,6 +342,7 @@ async def _run(
             )
             stack.push_async_callback(running.end)
             tasks.start_soon(pool.run)
+            tasks.start_soon(pool.sweep)
             tasks.start_soon(running.revive)
             await running.serve(serve)
             yield running
@@ -341,7 +351,7 @@ async def _run(
         error = only(group)
         raise error from error.__cause__
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        remove(root)
 
 
 def asked(data: Any, event: Event | None, payload: bytes | None) -> tuple[Event, str]:

@@ -58,13 +58,14 @@ class RunningInThread:
     def _exchange(self, environment: ProcessEnvironment, invocation: Invocation) -> None:
         """Run the invocation in this thread: a hop through the loop's thread would cost more than the rest."""
         portal, pool = self._portal, self._running.pool
+        environment.begin_blocking(invocation)
         if pool.is_asleep:
             portal.call(pool.wake)
         try:
             answered = environment.exchange_blocking(
                 invocation,
                 lambda send: portal.call(self._running.deliver, invocation, send),
-                lambda: portal.call(environment.drain_output),
+                lambda pending: portal.call(environment.drain_output, pending),
             )
         except BaseException:  # Ctrl-C in the caller's thread.
             portal.call(pool.settle, environment, invocation, "cancelled")

@@ -15,6 +15,9 @@ class ManualClock:
     def time(self) -> float:
         return self._now
 
+    def monotonic(self) -> float:
+        return self._now
+
     async def wait(self, event: anyio.Event, until: float) -> None:
         if until > self._now:
             sleeper = (until, event)

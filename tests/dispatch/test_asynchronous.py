@@ -66,9 +66,14 @@ def ages(event):
     raise ValueError("again")
 
 
-@app.function(on_success="file:/proc/nowhere/file.jsonl")
+@app.function(on_success="file:blocked/file.jsonl")
 def cannot_tell(event):
     note("cannot_tell")
+
+
+@app.function(on_success="function:works")
+def returns_much(event):
+    return "x" * 1_100_000
 
 
 @app.function(retries=1)
@@ -189,15 +194,50 @@ async def test_an_id_is_accepted_once(world):
     assert len(log()) == 1
 
 
-async def test_a_destination_that_cannot_be_reached_keeps_the_event(world):
+async def test_a_destination_that_cannot_be_reached_is_tried_again_without_the_function(world, tmp_path, caplog):
     running, clock, listener, log = world
+    (tmp_path / "blocked").touch()
     await running.enqueue("cannot_tell", 1)
     with anyio.fail_after(10):
-        while len(log()) < 2:
+        while len(caplog.records) < 3:
             clock.advance(10)
             await anyio.sleep(0.002)
+    assert "could not be put to file:blocked/file.jsonl (FileExistsError" in caplog.messages[0]
     assert listener.settled == []
     assert await running.engine.queues() == ["function:cannot_tell"]
+    (tmp_path / "blocked").unlink()
+    await drained(running, clock)
+    assert listener.settled == [("cannot_tell", "success", 1, "file:blocked/file.jsonl")]
+    assert log() == ["cannot_tell"]
+
+
+async def test_a_record_that_its_destination_will_never_take_is_told_and_ends(world, caplog):
+    running, clock, listener, _ = world
+    await running.enqueue("returns_much", None)
+    await drained(running, clock)
+    assert ("returns_much", "success", 1, None) in listener.settled
+    assert "could not be put to function:works (PayloadTooLarge: " in caplog.text
+    assert "it is lost" in caplog.text
+
+
+async def test_records_are_lines_of_json_whatever_they_hold(world, tmp_path):
+    running, clock, _, _ = world
+    for payload in (b'{"a":\n1}', b"", b"no json\n", b"\xff\n"):
+        await running.enqueue("fails", payload=payload)
+    await drained(running, clock)
+    records = [json.loads(line) for line in (tmp_path / "out" / "failed.jsonl").read_text().splitlines()]
+    # In no order: retries wait for random times.
+    payloads = [record["requestPayload"] for record in records]
+    assert sorted(payloads, key=str) == sorted([{"a": 1}, "", "no json\n", "/wo="], key=str)
+
+
+async def test_a_message_that_is_no_event_is_dropped_with_a_word(world, caplog):
+    running, clock, _, log = world
+    await running.engine.queue("function:works").send("x", b"of another version")
+    await running.enqueue("works", 1)
+    await drained(running, clock)
+    assert "message x is no event" in caplog.text
+    assert len(log()) == 1
 
 
 async def test_what_a_handler_sent_stands_and_a_retry_repeats_it(world):
