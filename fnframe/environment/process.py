@@ -21,6 +21,7 @@ import msgspec
 
 from ..event import new_id
 from .invocation import Ended, Invocation, Rejected, Reply
+from .memory import PAGE_KB, of_children_kb
 from .wire import Ack, Bind, Drained, Exited, Frame, Invoke, Raised, Reader, Ready, Reaped, Result, Send, encode
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ EXIT_TIMEOUT = 2.0
 """Seconds to wait for the exit status of an environment that was killed."""
 ROOM = 2 * 1024 * 1024
 """Bytes that a frame may have beyond a response: what a handler enqueues, a stack trace."""
-PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 Reason = Literal["timeout", "init", "memory", "exit", "spent", "idle", "cancelled", "template"]
 
@@ -184,8 +184,8 @@ class ProcessEnvironment:
             self.kill("timeout" if self.ready else "init")
         return None
 
-    def sample(self) -> None:
-        """End it if its resident memory is over the limit."""
+    def sample(self, *, children: bool) -> None:
+        """End it if its resident memory, if wanted with that of its children, is over the limit."""
         if self.pid is None or self.reason is not None:
             return
         try:
@@ -194,6 +194,8 @@ class ProcessEnvironment:
             resident = int(os.pread(self._statm, 64, 0).split(b" ", 2)[1]) * PAGE_KB
         except (OSError, IndexError):
             return
+        if children:
+            resident += of_children_kb(self.pid, self._memory_kb - resident)
         self._sampled_kb = max(self._sampled_kb, resident)
         if resident > self._memory_kb:
             self.kill("memory")
@@ -264,7 +266,7 @@ class ProcessEnvironment:
         invocation.reply = self._judged(reply)
         invocation.finished = now = time.monotonic()
         self.deadline = math.inf
-        if usage.children or invocation.reply is not reply or not self.ready:
+        if is_spent(invocation.reply) or not self.ready:
             self.kill("spent")
         elif self.in_flight:
             self._head(self.in_flight[0], now)
@@ -401,8 +403,12 @@ class ProcessEnvironment:
 
     def _judged(self, reply: Result | Raised) -> Reply:
         usage = reply.usage
-        if usage.peak_kb > self._memory_kb:
-            return Ended("memory", None, usage.peak_kb, usage.cpu_us)
+        peak = max(usage.peak_kb, self._sampled_kb)  # It measured itself exactly, and knows nothing of its children.
+        if peak > self._memory_kb:
+            return Ended("memory", None, peak, usage.cpu_us)
+        if peak > usage.peak_kb:
+            usage = msgspec.structs.replace(usage, peak_kb=peak)
+            return msgspec.structs.replace(reply, usage=usage)
         return reply
 
     def _put(self, frame: Frame) -> None:

@@ -284,3 +284,58 @@ def terminated():
 def length(event: bytes):
     print("working", flush=True)
     return len(event)
+
+
+def hold(megabytes):
+    held = bytearray(megabytes * 2**20)
+    for start in range(0, len(held), 4096):
+        held[start] = 1
+    return held
+
+
+HOLD = "import sys; held = b'x' * (int(sys.argv[1]) * 2**20); print('held', flush=True); sys.stdin.read()"
+
+
+@app.function(timeout=10.0)
+def children_hold(event):
+    """Children that hold so many MB each, for 100 ms after all have them."""
+    how, count, megabytes = event
+    if how == "program":
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        children = [subprocess.Popen([sys.executable, "-c", HOLD, str(megabytes)], **pipes) for _ in range(count)]
+        for child in children:
+            child.stdout.readline()
+        time.sleep(0.1)
+        for child in children:
+            child.communicate()
+        return "held"
+    read, write = os.pipe()
+    gate, opener = os.pipe()
+    for _ in range(count):
+        if os.fork() == 0:
+            os.close(opener)
+            held = hold(megabytes)
+            os.write(write, b".")
+            os.read(gate, 1)
+            os._exit(len(held) and 0)
+    for _ in range(count):
+        os.read(read, 1)
+    time.sleep(0.1)
+    os.close(opener)
+    for _ in range(count):
+        os.wait()
+    for descriptor in (read, write, gate):
+        os.close(descriptor)
+    return "held"
+
+
+@app.function(timeout=10.0)
+def forks_share(megabytes):
+    held = hold(megabytes)
+    for _ in range(3):
+        if os.fork() == 0:
+            time.sleep(0.1)
+            os._exit(len(held) and 0)
+    for _ in range(3):
+        os.wait()
+    return "shared"
