@@ -30,12 +30,14 @@ class HostLog:
 
     @hookimpl
     def fnframe_invocation_output(self, request_id: str, function: Function, data: bytes) -> None:
-        self._tell_output(request_id, function.name, self._output.add(request_id, data))
+        for line in self._output.add(request_id, data):
+            self._tell_line(request_id, function.name, line)
 
     @hookimpl
     def fnframe_invocation_reported(self, report: Report, outcome: Outcome) -> None:
         request_id, name = report.request_id, report.function
-        self._tell_output(request_id, name, self._output.rest(request_id))
+        for line in self._output.rest(request_id):
+            self._tell_line(request_id, name, line)
         if not isinstance(outcome, Failure):
             return
         level = logging.INFO if outcome.kind == "rejected" else logging.WARNING
@@ -58,6 +60,5 @@ class HostLog:
                 extra={"event_id": event.id, "function": function.name},
             )
 
-    def _tell_output(self, request_id: str, name: str, lines: list[str]) -> None:
-        for line in lines:
-            logger.info("%s: %s", name, line, extra={"request_id": request_id, "function": name})
+    def _tell_line(self, request_id: str, name: str, line: str) -> None:
+        logger.info("%s: %s", name, line, extra={"request_id": request_id, "function": name})
