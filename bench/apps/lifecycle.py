@@ -12,7 +12,7 @@ from typing import Any
 from fnframe import App, Context
 
 FUNCTIONS = 20
-TIMEOUT = 0.25
+TIMEOUT = 1.0
 
 app = App("lifecycle")
 
