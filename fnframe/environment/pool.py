@@ -21,7 +21,7 @@ from .slot import Slot, remove
 TICK = 0.005
 """Seconds between two looks at the memory of busy environments."""
 CHILDREN_TICKS = 4
-"""Every so many looks count the memory of child processes too, which takes ten times as long."""
+"""Every so many looks count the memory of child processes too, which takes twenty times as long."""
 PATIENCE = 0.05
 """Seconds that a function without any environment waits for room while another function is busy in all of them."""
 INIT_BACKOFF = 5.0
@@ -110,11 +110,11 @@ class Pool(Owner):
             wake = now + TICK
             quiet += 1
             for environment in [*self._live, *self._dying]:
-                if environment.in_flight or environment.direct is not None:
-                    quiet = 0
-                    environment.sample(children=looks % CHILDREN_TICKS == 0)
                 if environment.deadline <= now:
                     environment.expire()
+                elif environment.in_flight or environment.direct is not None:
+                    quiet = 0
+                    environment.sample(now, children=looks % CHILDREN_TICKS == 0)
                 wake = min(wake, environment.deadline)
             if quiet < QUIET_TICKS or self._dying:
                 await anyio.sleep(max(0.0, wake - time.monotonic()))

@@ -35,6 +35,8 @@ LARGEST_AHEAD = 32 * 1024
 """Bytes of data with which an invocation surely fits into a socket that is empty, which holds 200 KB."""
 LARGEST_PIPE = 1024 * 1024
 """Bytes that a pipe can hold at the most: all that is left of an environment's output when it is dead."""
+CHILDHOOD = 0.01
+"""Seconds that an invocation runs before its child processes are looked for: short ones need not pay for that."""
 INIT_TIMEOUT = 10.0
 """Seconds for binding and start functions: Lambda's limit of the init phase."""
 EXIT_TIMEOUT = 2.0
@@ -70,6 +72,7 @@ class ProcessEnvironment:
         self._sending = False
         self._lost = False
         self._bound = 0.0
+        self._begun = 0.0
         self._memory_kb = 0
         self._statm = -1
         self._sampled_kb = 0
@@ -184,7 +187,7 @@ class ProcessEnvironment:
             self.kill("timeout" if self.ready else "init")
         return None
 
-    def sample(self, *, children: bool) -> None:
+    def sample(self, now: float, *, children: bool) -> None:
         """End it if its resident memory, if wanted with that of its children, is over the limit."""
         if self.pid is None or self.reason is not None:
             return
@@ -194,7 +197,7 @@ class ProcessEnvironment:
             resident = int(os.pread(self._statm, 64, 0).split(b" ", 2)[1]) * PAGE_KB
         except (OSError, IndexError):
             return
-        if children:
+        if children and now - self._begun > CHILDHOOD:
             resident += of_children_kb(self.pid, self._memory_kb - resident)
         self._sampled_kb = max(self._sampled_kb, resident)
         if resident > self._memory_kb:
@@ -252,6 +255,7 @@ class ProcessEnvironment:
     def _head(self, invocation: Invocation, now: float) -> None:
         invocation.started = now
         self.deadline = now + invocation.function.timeout
+        self._begun = now
         self._sampled_kb = 0
         if invocation.withdrawn:
             self.kill("cancelled")
