@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 COMMANDS = {
     "dev": "Run an app while you write it: reloads, shows every invocation.",
@@ -15,23 +16,39 @@ COMMANDS = {
 
 def main() -> None:
     """Run the command line on `sys.argv` and exit: 0 for success, 1 if a function failed, 2 for usage."""
+    try:
+        sys.exit(_run(sys.argv[1:]))
+    except KeyboardInterrupt:
+        # Where it is heeded is imported last: until then Ctrl-C comes here.
+        sys.exit(130)
+
+
+def _run(arguments: list[str]) -> int:
     from importlib.util import find_spec
 
-    arguments = sys.argv[1:]
+    from .errors import guarded
+    from .standard_output import replace_missing
+
+    replace_missing()
     if find_spec("cyclopts") is None:
-        sys.exit(_refused())
+        return _refused()
     # Cyclopts and rich take 300 ms to say this, which is what people ask for most.
     if not arguments or arguments in (["--help"], ["-h"]):
-        print(overview())
-        sys.exit(0)
+        return guarded(partial(_told, overview()))
     if arguments == ["--version"]:
         from importlib.metadata import version
 
-        print(version("fnframe"))
-        sys.exit(0)
+        return guarded(partial(_told, version("fnframe")))
     from .commands import execute
 
-    sys.exit(execute(arguments))
+    return execute(arguments)
+
+
+def _told(text: str) -> int:
+    from .standard_output import tell
+
+    tell(text)
+    return 0
 
 
 def overview() -> str:

@@ -5,11 +5,20 @@ from __future__ import annotations
 import logging
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 import cyclopts
 
 from . import COMMANDS
 from .errors import guarded
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+HELP = ("--help", "-h")
+
+USAGES = {"plugins": "Usage: fnframe plugins [TARGET]"}
+"""Where cyclopts would say [ARGS]."""
 
 
 def execute(arguments: list[str]) -> int:
@@ -24,6 +33,7 @@ def execute(arguments: list[str]) -> int:
 def _parsed(arguments: list[str]) -> int:
     app = cyclopts.App(
         name="fnframe",
+        console=_console() if any(argument in HELP for argument in arguments) else None,
         version_flags=(),
         help_format="plaintext",
         result_action="return_value",
@@ -33,5 +43,11 @@ def _parsed(arguments: list[str]) -> int:
     )
     # The help shows their docstrings line by line: they are written for 80 columns.
     for name in COMMANDS:
-        app.command(f"fnframe.cli.{name}:{name}", name=name)
+        app.command(f"fnframe.cli.{name}:{name}", name=name, usage=USAGES.get(name))
     return app(arguments) or 0
+
+
+def _console() -> Console:
+    from .output import Terminal  # rich takes 90 ms, which not every command needs.
+
+    return Terminal()

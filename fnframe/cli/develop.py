@@ -12,7 +12,7 @@ import watchfiles
 from ..environment.target import directory_of
 from ..runtime.running import run_target
 from .errors import message_of
-from .output import duration, terminal
+from .output import counted, duration, terminal
 from .screen import Screen
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Sources(watchfiles.DefaultFilter):
 async def develop(target: str, settings: dict[str, Any], stop: Stop) -> int:
     """Serve until a signal. What is wrong at the start raises; what goes wrong later is told, and mended."""
     directory = directory_of(target)
-    screen = Screen(terminal(), directory)
+    screen = Screen(terminal(stop.lose_output), directory)
     changes = watchfiles.awatch(
         directory,
         watch_filter=Sources(),
@@ -55,12 +55,16 @@ async def develop(target: str, settings: dict[str, Any], stop: Stop) -> int:
         yield_on_timeout=True,
         stop_event=stop.asked,
     )
-    async with aclosing(changes):
-        # One watch for all, begun by its first time-out: no change is missed while the code loads or reloads.
-        await anext(changes, None)
-        await _session(target, settings, screen, stop, changes)
-        while stop.signal is None:
-            await _try_again(target, settings, screen, stop, changes)
+    try:
+        async with aclosing(changes):
+            # One watch for all, begun by its first time-out: no change is missed while the code loads or reloads.
+            await anext(changes, None)
+            await _session(target, settings, screen, stop, changes)
+            while not stop.asked.is_set():
+                await _try_again(target, settings, screen, stop, changes)
+    finally:
+        if stop.signal is not None:
+            screen.note("ended")
     return stop.status
 
 
@@ -90,6 +94,9 @@ async def _session(target: str, settings: dict[str, Any], screen: Screen, stop: 
                 screen.note("settings or plugins changed: starting anew")
                 return
             await _reload(running, screen)
+        if screen.in_progress:
+            what = f"{counted(screen.in_progress, 'invocation')} has {running.settings.grace:g} s to finish"
+            screen.note(f"ending: {what}; Ctrl-C again ends it at once")
 
 
 async def _reload(running: Running, screen: Screen) -> None:

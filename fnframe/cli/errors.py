@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FnframeError
+from .standard_output import OutputLost, silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+FAILED = 1
 USAGE = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -24,21 +26,31 @@ class UsageError(Exception):
 def guarded(command: Callable[[], int]) -> int:
     """Run a command; what it raises becomes a message on standard error and an exit status."""
     try:
-        status = command()
-        sys.stdout.flush()
+        return command()
     except BaseException as error:
         text = message_of(error)
         if text is not None:
-            print(text, file=sys.stderr)
+            complain(text)
             return USAGE
-        if isinstance(_cause(error), KeyboardInterrupt):
+        cause = _cause(error)
+        if isinstance(cause, KeyboardInterrupt):
             return INTERRUPTED
-        if isinstance(_cause(error), BrokenPipeError):
-            # Whoever read our output has gone; the interpreter must not complain when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(cause, OutputLost) and not cause.reader_left:
+            complain(f"{label()} {cause}")
+            silence()
+            return FAILED
+        if isinstance(cause, (OutputLost, BrokenPipeError)):
+            silence()
             return BROKEN_PIPE
         raise
-    return status
+
+
+def complain(text: str) -> None:
+    """Print a text to standard error."""
+    try:
+        print(text, file=sys.stderr)
+    except OSError:  # The exit status is all that is left to tell it.
+        silence()
 
 
 def message_of(error: BaseException) -> str | None:

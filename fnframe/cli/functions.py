@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from .errors import shown
-from .options import Target
+from .options import Assignments, Target, settings_of
 from .signals import Stop, run_async
+from .standard_output import tell
 
 if TYPE_CHECKING:
     from ..function import Manifest
@@ -18,21 +19,22 @@ def functions(
     /,
     *,
     format: Annotated[Literal["table", "json"], Parameter(help="For people, or for programs.")] = "table",  # noqa: A002
+    set_: Assignments = (),
 ) -> int:
     """List an app's functions with their triggers and limits."""
-    return run_async(partial(_functions, target, format))
+    return run_async(partial(_functions, target, format, settings_of(set_)))
 
 
-async def _functions(target: str, form: str, _: Stop) -> int:
+async def _functions(target: str, form: str, settings: dict[str, object], _: Stop) -> int:
     import msgspec
 
     from ..runtime.running import run_target
     from .output import counted, functions_table, terminal
 
-    async with run_target(target, serve="none") as running:
+    async with run_target(target, settings=settings, serve="none") as running:
         manifest = running.manifest
     if form == "json":
-        print(msgspec.json.format(_json(manifest), indent=2).decode())
+        tell(msgspec.json.format(_json(manifest), indent=2).decode())
         return 0
     console = terminal()
     console.print(

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .errors import UsageError
+from ..errors import ConfigurationError
+from .errors import FAILED, UsageError
 from .options import Assignments, Flag, Target, settings_of
 from .signals import Stop, run_async
+from .standard_output import written
 
 if TYPE_CHECKING:
+    from ..event import Event
     from ..outcome import Success
 
-FUNCTION_FAILED = 1
+EVENT = '{"specversion": "1.0", "id": "1", "source": "me", "type": "test"}'
 
 
 def invoke(
@@ -82,19 +85,27 @@ def _place(payload: bytes) -> str | None:
 async def _invoke(
     target: str, function: str, payload: bytes, is_event: bool, settings: dict[str, object], _: Stop
 ) -> int:
-    from ..cloudevents import from_structured
     from ..outcome import Success
     from ..runtime.logs import LogLines
     from ..runtime.running import run_target
 
-    event = from_structured(payload) if is_event else None
+    event = _event_of(payload) if is_event else None
     lines = LogLines(sys.stderr, "text")
     async with run_target(target, settings=settings, serve="none", plugins=(lines,)) as running:
         outcome = await running.invoke(function, event=event, payload=None if is_event else payload)
     if not isinstance(outcome, Success):
-        return FUNCTION_FAILED
+        return FAILED
     _print_result(outcome)
     return 0
+
+
+def _event_of(payload: bytes) -> "Event":
+    from ..cloudevents import from_structured
+
+    try:
+        return from_structured(payload)
+    except ConfigurationError as error:
+        raise UsageError(f"--event: {error.problem}\n\n  The least that an event has: {EVENT}") from None
 
 
 def _print_result(success: "Success") -> None:
@@ -112,4 +123,5 @@ def _print_result(success: "Success") -> None:
             print(f"the result is {size}; send standard output to a file to keep them", file=sys.stderr)
             return
     is_text = success.content_type == JSON or success.content_type.startswith("text/")
-    sys.stdout.buffer.write(payload + b"\n" if is_text else payload)
+    with written():
+        sys.stdout.buffer.write(payload + b"\n" if is_text else payload)

@@ -21,7 +21,15 @@ Assignments = Annotated[
 
 Host = Annotated[str | None, Parameter(help="The address for HTTP functions; loopback by default.")]
 
-Port = Annotated[int | None, Parameter(help="The port for HTTP functions.")]
+
+def _check_port(_: object, port: int | None) -> None:
+    if port is not None and not 0 <= port <= 65_535:
+        raise ValueError("Expected a port from 0 (one that is free) to 65535.")
+
+
+Port = Annotated[
+    int | None, Parameter(help="The port for HTTP functions; 0 for one that is free.", validator=_check_port)
+]
 
 Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
 

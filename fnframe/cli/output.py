@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
+import errno
 import math
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
 
 from ..outcome import OUT_OF_MEMORY, TIMED_OUT, Failure
+from .standard_output import OutputLost, written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from rich.console import Console
-    from rich.text import Text
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..function import Function
     from ..outcome import Outcome, Report
 
+UNBOUNDED = 1_000_000
+"""Columns of what is no terminal."""
+
 _WORDS = {"rejected": "rejected", "failed": "failed", "ended": "exited"}
 
 
-def terminal() -> Console:
-    """Standard output, with colours if it is a terminal and NO_COLOR is not set."""
-    from rich.console import Console
+class Terminal(Console):
+    """Standard output, with colours if it is a terminal and NO_COLOR is not set.
 
-    return Console(highlight=False, markup=False, emoji=False)
+    When it cannot be written to, `lost` is told and nothing is printed from then on; without `lost`, `print` raises
+    `OutputLost`.
+    """
+
+    def __init__(self, lost: Callable[[OutputLost], None] | None = None) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False)
+        self._lost = lost
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        try:
+            with written():
+                super().print(*objects, **options)
+        except OutputLost as error:
+            if self._lost is None:
+                raise
+            self.quiet = True
+            self._lost(error)
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def terminal(lost: Callable[[OutputLost], None] | None = None) -> Terminal:
+    """A `Terminal` for lines and tables: where it is none, nothing is cut or wrapped, unless COLUMNS asks for it."""
+    console = Terminal(lost)
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = UNBOUNDED
+    return console
 
 
 def aligned(rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> list[str]:
@@ -69,8 +101,6 @@ def word_of(failure: Failure) -> str:
 
 def invocation_line(report: Report, outcome: Outcome, subject: str, clock: str = "") -> Text:
     """One invocation in one line: what it came to, what it used, and whose it was."""
-    from rich.text import Text
-
     word = word_of(outcome) if isinstance(outcome, Failure) else "ok"
     init = report.init_duration_ms
     figures = [
@@ -90,12 +120,20 @@ def invocation_line(report: Report, outcome: Outcome, subject: str, clock: str =
     return line
 
 
-def print_output(console: Console, function: str, lines: Iterable[str]) -> None:
-    """What a function wrote, in its own colours and apart from what we write."""
-    from rich.text import Text
+def problem_of(failure: Failure) -> str:
+    """Error type and message in one line, without the request's id."""
+    message = " ".join(failure.message.removeprefix(f"RequestId: {failure.report.request_id} Error: ").split())
+    return f"{failure.error_type}: {message}"
 
-    for line in lines:
-        console.print(Text.assemble((f"  {function} | ", "dim"), Text.from_ansi(line)), soft_wrap=True)
+
+def limit_of(failure: Failure, function: Function) -> str | None:
+    """Which parameter to raise, where a limit of the function's own ended it."""
+    # A start function that takes too long has a time of its own, and the handler had none yet.
+    if failure.error_type == TIMED_OUT and failure.report.duration_ms:
+        return f"out of time: raise `timeout=` of {function.name}, now {function.timeout:g} (seconds)"
+    if failure.error_type == OUT_OF_MEMORY:
+        return f"out of memory: raise `memory=` of {function.name}, now {function.memory} (MB)"
+    return None
 
 
 def functions_table(functions: Iterable[Function], where: Iterable[str]) -> list[tuple[str, list[str]]]:

@@ -9,8 +9,9 @@ import msgspec
 
 from ..hookspecs import hookimpl
 from ..outcome import Failure
-from ..runtime.logs import OutputLines, billed_ms
-from .output import aligned, counted, duration, invocation_line, memory, print_output
+from ..runtime.logs import billed_ms
+from .listener import Listener
+from .output import aligned, counted, duration, invocation_line, memory, problem_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,35 +51,28 @@ class GivenUp(msgspec.Struct, frozen=True):
     destination: str | None
 
 
-class Progress:
-    """A plugin object: prints while things happen, and keeps what the summary needs."""
+class Progress(Listener):
+    """Prints while things happen, and keeps what the summary needs."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._output = OutputLines()
-        self._subjects: dict[str, str] = {}
+        super().__init__(console)
         self._used: dict[str, Used] = {}
         self._given_up: list[GivenUp] = []
         self._succeeded = 0
+
+    @property
+    def events(self) -> int:
+        """How many events reached their end."""
+        return self._succeeded + len(self._given_up)
 
     @property
     def lost(self) -> bool:
         """Whether an event failed for good and has no destination that kept it."""
         return any(event.destination is None for event in self._given_up)
 
-    @hookimpl
-    def fnframe_invocation_started(self, request_id: str, event: Event) -> None:
-        self._subjects[request_id] = _subject(event)
-
-    @hookimpl
-    def fnframe_invocation_output(self, request_id: str, function: Function, data: bytes) -> None:
-        print_output(self._console, function.name, self._output.add(request_id, data))
-
-    @hookimpl
-    def fnframe_invocation_reported(self, report: Report, outcome: Outcome) -> None:
-        print_output(self._console, report.function, self._output.rest(report.request_id))
+    def _tell(self, report: Report, outcome: Outcome, event: Event | None) -> None:
         self._used.setdefault(report.function, Used(report.memory_size_mb)).add(report, outcome)
-        subject = self._subjects.pop(report.request_id, report.event_id)
+        subject = _subject(event) if event is not None else report.event_id
         if isinstance(outcome, Failure):
             subject += f": {problem_of(outcome)}"
         line = invocation_line(report, outcome, subject)
@@ -94,17 +88,10 @@ class Progress:
         else:
             self._succeeded += 1
 
-    def summary(self, remembered: str) -> None:
-        """Print what happened and what it used; that nothing is new, when it is so, and where that is remembered."""
-        events = self._succeeded + len(self._given_up)
-        if not events:
-            self._console.print(
-                f"nothing new: what is there was handled before, as {remembered} remembers; remove that to begin anew",
-                soft_wrap=True,
-            )
-            return
+    def summary(self) -> None:
+        """Print what happened to the events that reached their end, and what the invocations used."""
         failed = f", {len(self._given_up):,} failed" if self._given_up else ""
-        self._console.print(f"\n{counted(events, 'event')}: {self._succeeded:,} succeeded{failed}", style="bold")
+        self._console.print(f"\n{counted(self.events, 'event')}: {self._succeeded:,} succeeded{failed}", style="bold")
         for event in self._given_up[:LONGEST_LIST]:
             self._print_given_up(event)
         if len(self._given_up) > LONGEST_LIST:
@@ -138,12 +125,6 @@ class Progress:
                 ]
             )
         return aligned(rows, right=range(1, 7))
-
-
-def problem_of(failure: Failure) -> str:
-    """Error type and message in one line, without the request's id."""
-    message = " ".join(failure.message.removeprefix(f"RequestId: {failure.report.request_id} Error: ").split())
-    return f"{failure.error_type}: {message}"
 
 
 def _subject(event: Event) -> str:

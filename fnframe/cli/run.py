@@ -36,7 +36,8 @@ def run(
 
     With --until-idle the exit status is 0 if every event reached success or
     its destination, else 1. What was handled is remembered in .fnframe beside
-    the app, so that a second run handles only what is new.
+    the app, so that a second run handles only what is new; two at the same
+    time are refused.
     """
     settings = settings_of(set_, {"http.host": host, "http.port": port, "log_format": log_format})
     if until_idle:
@@ -57,6 +58,7 @@ def _log_format(target: str, settings: dict[str, object]) -> "LogFormat":
 async def _serve(target: str, settings: dict[str, object], form: "LogFormat", stop: Stop) -> int:
     from ..runtime.logs import LogLines
     from ..runtime.running import run_target
+    from .standard_output import OutputLost
 
     lines = LogLines(sys.stdout, form)
     async with run_target(target, settings=settings, plugins=(lines,)) as running:
@@ -64,6 +66,8 @@ async def _serve(target: str, settings: dict[str, object], form: "LogFormat", st
         await stop.wait()
         _say(f"ending: what runs has {running.settings.grace:g} s to finish; a second signal ends it at once")
     _say("ended")
+    if isinstance(lines.lost, OSError):
+        raise OutputLost(lines.lost)
     return 0
 
 

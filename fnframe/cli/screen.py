@@ -6,30 +6,27 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..hookspecs import hookimpl
+from rich.text import Text
+
 from ..outcome import Failure
-from ..runtime.logs import OutputLines
 from .errors import shown
-from .output import aligned, counted, invocation_line, print_output, seconds
-from .progress import problem_of
+from .listener import Listener
+from .output import aligned, counted, invocation_line, problem_of, seconds
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ..event import Event
-    from ..function import Function
     from ..outcome import Outcome, Report
     from ..runtime.running import Running
 
 
-class Screen:
-    """A plugin object that prints each invocation with the function's own output, and errors in full."""
+class Screen(Listener):
+    """Prints the app, what happens to it, and each invocation with its errors in full."""
 
     def __init__(self, console: Console, directory: Path) -> None:
+        super().__init__(console)
         self.directory = directory
-        self._console = console
-        self._output = OutputLines()
-        self._subjects: dict[str, str] = {}
 
     def show(self, running: Running) -> None:
         """Print the functions and where their events come from."""
@@ -50,23 +47,11 @@ class Screen:
 
     def problem(self, message: str, consequence: str) -> None:
         """Print an error in the app's files, and what it means for what is served."""
-        from rich.text import Text
-
         self._console.print(Text.from_ansi(message), soft_wrap=True)
         self._console.print(f"{_clock()} {consequence}", style="yellow", soft_wrap=True)
 
-    @hookimpl
-    def fnframe_invocation_started(self, request_id: str, event: Event) -> None:
-        self._subjects[request_id] = event.subject or ""
-
-    @hookimpl
-    def fnframe_invocation_output(self, request_id: str, function: Function, data: bytes) -> None:
-        print_output(self._console, function.name, self._output.add(request_id, data))
-
-    @hookimpl
-    def fnframe_invocation_reported(self, report: Report, outcome: Outcome) -> None:
-        print_output(self._console, report.function, self._output.rest(report.request_id))
-        line = invocation_line(report, outcome, self._subjects.pop(report.request_id, ""), _clock())
+    def _tell(self, report: Report, outcome: Outcome, event: Event | None) -> None:
+        line = invocation_line(report, outcome, (event and event.subject) or "", _clock())
         self._console.print(line, no_wrap=True, overflow="ellipsis")
         if isinstance(outcome, Failure):
             self._console.print(f"  {problem_of(outcome)}", style="red", soft_wrap=True)

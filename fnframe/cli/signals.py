@@ -15,16 +15,20 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskStatus
 
+    from .standard_output import OutputLost
+
 
 class Stop:
     """Whether somebody wants the command to end.
 
     While the command starts, the first signal cancels it. Later the first signal lets it end in order, the
-    second cancels it, and the third ends the process where it stands.
+    second cancels it, and the third ends the process where it stands. When nobody can hear the command any more, it
+    ends as by a first signal.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.output_lost: OutputLost | None = None
         self.asked = anyio.Event()
         self._in_order = False
 
@@ -36,6 +40,11 @@ class Stop:
         """Return when the command shall end, in order."""
         self.in_order()
         await self.asked.wait()
+
+    def lose_output(self, error: OutputLost) -> None:
+        """Standard output cannot be written to: end in order, and tell why then."""
+        self.output_lost = error
+        self.asked.set()
 
     @property
     def status(self) -> int:
@@ -72,4 +81,6 @@ async def _until_end(command: Callable[[Stop], Awaitable[int]]) -> int:
         await tasks.start(stop.listen, tasks.cancel_scope)
         status = await command(stop)
         tasks.cancel_scope.cancel()
+    if stop.output_lost is not None:
+        raise stop.output_lost
     return stop.status if status is None else status

@@ -7,35 +7,74 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ..environment.target import directory_of
+from ..errors import FnframeError
 from ..runtime.running import run_target
-from .errors import shown
+from .errors import FAILED, complain, message_of, shown
+from .lock import alone_in
 from .output import counted, terminal
 from .progress import Progress
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..runtime.running import Running
     from .signals import Stop
 
-LOST = 1
-
 
 async def run_until_idle(target: str, settings: dict[str, object], stop: Stop) -> int:
-    """Exit status 0 if every event reached success or its destination, else 1."""
-    console = terminal()
+    """Exit status 0 if every event reached success or its destination, and that is remembered; else 1."""
+    folder = directory_of(target) / ".fnframe"
+    with alone_in(folder):
+        return await _run(target, settings, stop, folder / "state")
+
+
+async def _run(target: str, settings: dict[str, object], stop: Stop, state: Path) -> int:
+    console = terminal(stop.lose_output)
     progress = Progress(console)
-    state = directory_of(target) / ".fnframe" / "state"
-    async with run_target(target, settings=settings, serve="backlog", plugins=(progress,), state_file=state) as running:
-        await _first(running, stop)
-        waiting = not_served(running)
-        if stop.signal is not None:
-            console.print("ending: what runs may finish; a second signal ends it at once", style="dim")
-    progress.summary(shown(str(state)))
+    nothing: list[str] = []
+    waiting: list[str] = []
+    problem = None
+    try:
+        async with run_target(
+            target, settings=settings, serve="backlog", plugins=(progress,), state_file=state
+        ) as running:
+            await _first(running, stop)
+            if stop.signal is not None:
+                console.print("ending: what runs may finish; a second signal ends it at once", style="dim")
+            elif not progress.events:
+                nothing = await why_nothing(running, shown(str(state)))
+            waiting = not_served(running)
+    except FnframeError as error:
+        # Before the first event it is an error of the start; after it, what was done is told first.
+        if not progress.events:
+            raise
+        problem = message_of(error)
+    if progress.events:
+        progress.summary()
+    for line in nothing:
+        console.print(line)
     for line in waiting:
-        console.print(f"not served: {line}", style="dim")
+        console.print(line, style="dim")
+    if problem is not None:
+        complain(problem)
+        return FAILED
     if stop.signal is not None:
         console.print("interrupted: what was not finished waits for the next run")
         return stop.status
-    return LOST if progress.lost else 0
+    return FAILED if progress.lost else 0
+
+
+async def why_nothing(running: Running, state: str) -> list[str]:
+    """Whether an earlier run handled what is there, or nothing is there, or there is nowhere to look."""
+    types = running.plugins.trigger_types
+    kinds = {spec.kind for function in running.manifest.functions for spec in function.triggers}
+    mappings = [mapping for kind in kinds if types[kind].has_backlog for mapping in running.mappings(types[kind])]
+    if not mappings:
+        return ["nothing to do: no function has a trigger whose events can wait, as files do"]
+    for mapping in mappings:
+        if await mapping.state.items():
+            return [f"nothing new: an earlier run handled what is there, says {state}; remove that to begin anew"]
+    return ["nothing to do: no event waits", *(f"  {function}: {text}" for function, text in running.started)]
 
 
 def not_served(running: Running) -> list[str]:
@@ -46,7 +85,7 @@ def not_served(running: Running) -> list[str]:
             if not running.plugins.trigger_types[kind].has_backlog:
                 waiting.setdefault(kind, []).append(function.name)
     return [
-        f"{counted(len(names), f'{kind} function')} ({', '.join(names)}): for events from outside, "
+        f"not served: {counted(len(names), f'{kind} function')} ({', '.join(names)}): for events from outside, "
         "use `fnframe run` without --until-idle"
         for kind, names in waiting.items()
     ]

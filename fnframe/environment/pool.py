@@ -371,13 +371,12 @@ class Pool(Owner):
         lane = self._lanes.get(environment.function)
         if lane is None or lane.templates.template is not environment.template:
             if not environment.in_flight:  # Else it has begun the one that was sent ahead.
-                environment.kill("idle")
+                self._end_for_others(environment)
             return
         if duration is not None:
             lane.learn(duration)
         if self._waiting > len(lane.waiting) and not environment.in_flight and self._yields(lane):
-            environment.kill("idle")
-            self._serve_starving()
+            self._end_for_others(environment)
             return
         while (
             lane.waiting
@@ -430,6 +429,10 @@ class Pool(Owner):
     def output(self, environment: ProcessEnvironment, invocation: Invocation | None, data: bytes) -> None:
         if self.hear is not None and environment.configuration is not None:
             self.hear(invocation, environment.configuration, data)
+
+    def _end_for_others(self, environment: ProcessEnvironment) -> None:
+        environment.kill("idle")
+        self._serve_starving()
 
     def _yields(self, lane: Lane) -> bool:
         """Whether a free environment of this function makes room for another function that has none and waits."""

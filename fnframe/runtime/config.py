@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args, get_origin
@@ -85,7 +86,7 @@ def load_settings(
             del given[kind]
     for key, found in given.items():
         if key not in keys:
-            raise ConfigurationError(_unknown(key, keys), where=found.where)
+            raise ConfigurationError(_unknown(key, keys, is_table=found.value == {}), where=found.where)
     values = {key: _decoded(key, found, keys[key]) for key, found in given.items()}
     return Settings(
         **{key: value for key, value in values.items() if "." not in key},
@@ -130,12 +131,16 @@ def _key_of_variable(name: str, keys: Mapping[str, Any]) -> str:
     return variables[name]
 
 
-def _unknown(key: str, keys: Mapping[str, Any]) -> str:
+def _unknown(key: str, keys: Mapping[str, Any], *, is_table: bool) -> str:
     table, dot, _ = key.partition(".")
     tables = {known.partition(".")[0] for known in keys if "." in known}
-    if dot and table not in tables:
-        hint = nearest(table, tables) or (f"; tables here: {', '.join(sorted(tables))}" if tables else "")
+    if (dot or is_table) and table not in tables:
+        close = difflib.get_close_matches(table, tables, n=1)
+        here = f"; tables here: {', '.join(f'[{known}]' for known in sorted(tables))}" if tables else ""
+        hint = f", did you mean [{close[0]}]?" if close else here
         return f"unknown table [{table}]{hint} (an installed kind of trigger has one: `fnframe plugins`)"
+    if key in tables:
+        return f"{key!r} is a table: set {', '.join(sorted(known for known in keys if known.startswith(f'{key}.')))}"
     siblings = [known for known in keys if known.startswith(f"{table}." if dot else "")]
     return f"unknown key {key!r}{nearest(key, [*siblings, *tables]) or _listed(siblings)}"
 

@@ -17,6 +17,7 @@ _SYNTAX_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 def read(directory: Path) -> Iterator[tuple[str, Any, str]]:
     """Each key (that of a table dotted: `http.port`), its value and `path:line`; nothing without a file.
 
+    A table comes before its keys, with the value `{}`.
     Raises `ConfigurationError` when a file is no TOML, or when both files hold settings.
     """
     own, shared = directory / "fnframe.toml", directory / "pyproject.toml"
@@ -49,29 +50,39 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _keys(path: Path, values: dict[str, Any], table: str) -> Iterator[tuple[str, Any, str]]:
-    lines = path.read_text("utf-8").splitlines() if values else []
+    lines = _lines(path) if values else {}
     for key, value in values.items():
         name = f"{table}.{key}" if table else key
-        if not isinstance(value, dict) or not value:
+        if not isinstance(value, dict):
             yield key, value, _place(path, lines, name)
             continue
+        yield key, {}, _place(path, lines, name)
         for inner, setting in value.items():
             yield f"{key}.{inner}", setting, _place(path, lines, f"{name}.{inner}")
 
 
-def _place(path: Path, lines: list[str], wanted: str) -> str:
-    """`path:line` of a dotted key; the path alone where it is written in a way that is not known here."""
+def _lines(path: Path) -> dict[str, int]:
+    """The line of each dotted key, and the first one of each table."""
+    lines: dict[str, int] = {}
     table = ""
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         text = line.partition("#")[0].strip()
-        name = ""
         if text.startswith("["):
             name = table = _bare(text.strip("[]"))
         elif "=" in text:
             name = ".".join(part for part in (table, _bare(text.partition("=")[0])) if part)
-        if name == wanted:
-            return f"{path}:{number}"
-    return str(path)
+        else:
+            continue
+        while name:
+            lines.setdefault(name, number)
+            name = name.rpartition(".")[0]
+    return lines
+
+
+def _place(path: Path, lines: dict[str, int], name: str) -> str:
+    """`path:line` of a dotted key, or of its table; the path alone where it is written in a way not known here."""
+    number = lines.get(name) or lines.get(name.rpartition(".")[0])
+    return f"{path}:{number}" if number else str(path)
 
 
 def _bare(key: str) -> str:

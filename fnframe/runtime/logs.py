@@ -61,7 +61,8 @@ class LogLines:
         self._form = _Json() if form == "json" else _Text()
         self._output = OutputLines()
         self._started: set[str] = set()
-        self._lost = False
+        self.lost: OSError | ValueError | None = None
+        """Why log lines were lost, if they were."""
 
     @hookimpl
     def fnframe_invocation_started(self, request_id: str, function: Function) -> None:
@@ -93,8 +94,8 @@ class LogLines:
             self._stream.flush()
         except (OSError, ValueError) as error:
             # A full disk, a reader that went away: invocations go on.
-            if not self._lost:
-                self._lost = True
+            if self.lost is None:
+                self.lost = error
                 logger.warning("log lines are lost: %s", error)
 
 

@@ -1,10 +1,17 @@
-"""An app with triggers of its own, for the command lines to run."""
+"""An app with triggers of its own, for the command lines to run, and a terminal to run them in."""
 
 from __future__ import annotations
 
+import os
+import pty
+import re
+import subprocess
+import termios
 from typing import TYPE_CHECKING
 
 import pytest
+
+from ..conftest import COMMAND, ENVIRONMENT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,3 +123,33 @@ def demo(tmp_path) -> Path:
     (folder / "parts.py").write_text(PARTS)
     (folder / "fnframe_plugins.py").write_text(PLUGIN)
     return folder
+
+
+@pytest.fixture
+def on_terminal(tmp_path):
+    """Run a command with a terminal of 80 columns as standard output; the lines that it shows, without colours."""
+
+    def on_terminal(*arguments):
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 80))
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=tmp_path,
+            env=ENVIRONMENT | {"COLUMNS": ""},
+            stdout=theirs,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(theirs)
+        shown = b"".join(iter(lambda: _read(ours), b""))
+        os.close(ours)
+        assert process.wait(30) == 0
+        return re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).splitlines()
+
+    return on_terminal
+
+
+def _read(terminal):
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Nobody has it open any more.
+        return b""

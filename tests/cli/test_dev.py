@@ -27,7 +27,32 @@ def test_it_shows_the_app_each_invocation_and_errors(start, demo):
     line = dev.read_until(" ok ")
     assert re.match(r"\d\d:\d\d:\d\d ok +\d.* ms +\d+/128 MB  (warm|cold \d.* ms) +door\n", line)
     assert dev.end(signal.SIGINT) == 130
+    assert re.match(r"\d\d:\d\d:\d\d ended\n", dev.lines[-1])
     assert "Traceback" not in "".join(dev.lines)
+
+
+def test_at_its_end_it_says_what_it_waits_for(start, demo):
+    app = (demo / "app.py").read_text().replace("Knock())", "Knock(), timeout=600)")
+    asleep = "    print('asleep', flush=True)\n    time.sleep(600)\n"
+    (demo / "app.py").write_text(app.replace("    return event\n", asleep))
+    dev = start("dev", "demo", "--set", "grace=600")
+    dev.read_until("watching")
+    knock(demo, b"1")
+    dev.read_until("door | asleep")
+    dev.process.send_signal(signal.SIGINT)
+    dev.read_until("ending: 1 invocation has 600 s to finish; Ctrl-C again ends it at once")
+    assert dev.end(signal.SIGINT) == 130
+    assert dev.lines[-1].endswith(" ended\n")
+
+
+def test_a_limit_that_ended_an_invocation_is_named_with_its_parameter(start, demo):
+    app = (demo / "app.py").read_text().replace("Knock())", "Knock(), timeout=0.2)")
+    (demo / "app.py").write_text(app.replace("    return event\n", "    time.sleep(600)\n"))
+    dev = start("dev", "demo")
+    dev.read_until("watching")
+    knock(demo, b"1")
+    dev.read_until("  out of time: raise `timeout=` of door, now 0.2 (seconds)\n")
+    assert dev.end(signal.SIGINT) == 130
 
 
 def test_a_change_swaps_the_code_and_a_mistake_leaves_it(start, demo):

@@ -26,6 +26,12 @@ def test_functions_are_listed_for_programs(fnframe, demo):
     assert manifest["baseline_mb"] > 0
 
 
+def test_functions_are_listed_with_the_settings_of_the_command_line(fnframe, demo):
+    (demo / "fnframe.toml").write_text("grace = -1\n")
+    assert fnframe("functions", "demo").returncode == 2
+    assert fnframe("functions", "demo", "--set", "grace=1").returncode == 0
+
+
 def test_plugins_beside_the_app_are_listed_with_what_they_bring(fnframe, demo):
     shown = fnframe("plugins", "demo")
     assert shown.returncode == 0

@@ -115,6 +115,87 @@ def test_a_second_run_has_nothing_new_until_something_is(fnframe, demo):
     assert "two.txt" in third
 
 
+def test_a_run_that_finds_nothing_says_where_it_looked(fnframe, demo):
+    result = fnframe("run", "demo", "--until-idle")
+    assert result.returncode == 0
+    assert result.stdout.startswith("nothing to do: no event waits\n  count: files in in\n")
+
+
+def test_a_run_with_nowhere_to_look_says_so(fnframe, demo):
+    app = (demo / "app.py").read_text().replace('Folder("in"), ', "")
+    (demo / "app.py").write_text(app)
+    result = fnframe("run", "demo", "--until-idle")
+    assert result.returncode == 0
+    assert result.stdout.startswith("nothing to do: no function has a trigger whose events can wait")
+    assert "not served: 1 knock function (door)" in result.stdout
+
+
+def test_a_limit_that_ended_an_invocation_is_named_with_its_parameter(fnframe, demo):
+    (demo / "app.py").write_text((demo / "app.py").read_text() + LIMITED)
+    (demo / "in" / "one.txt").write_text("1")
+    result = fnframe("run", "demo", "--until-idle")
+    assert "  out of memory: raise `memory=` of hungry, now 150 (MB)\n" in result.stdout
+    assert "  out of time: raise `timeout=` of late, now 0.2 (seconds)\n" in result.stdout
+
+
+LIMITED = """
+@app.function(Folder("in"), memory=150, retries=0)
+def hungry(event):
+    held = b"x" * 400_000_000
+    time.sleep(600)
+
+@app.function(Folder("in"), timeout=0.2, retries=0)
+def late(event):
+    time.sleep(600)
+"""
+
+
+def test_a_second_run_at_the_same_time_is_refused(start, fnframe, demo):
+    (demo / "app.py").write_text((demo / "app.py").read_text() + NAP)
+    first = start("run", "demo", "--until-idle")
+    first.read_until("asleep")
+    second = fnframe("run", "demo", "--until-idle")
+    assert (second.returncode, second.stdout) == (2, "")
+    assert second.stderr == (
+        "error: demo/.fnframe: another `fnframe run --until-idle` is at work there "
+        f"(pid {first.process.pid}); wait for its end\n"
+    )
+    (demo / "wake").touch()
+    first.read_until("1 event: 1 succeeded")
+    assert first.process.wait(30) == 0
+    assert fnframe("run", "demo", "--until-idle").stdout.startswith("nothing new")
+
+
+def test_without_a_place_to_remember_nothing_is_handled(fnframe, demo):
+    (demo / "in" / "one.txt").write_text("1")
+    (demo / ".fnframe").touch()
+    result = fnframe("run", "demo", "--until-idle")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "error: demo/.fnframe: what is handled cannot be remembered there (File exists); nothing was started\n"
+    )
+
+
+def test_what_cannot_be_remembered_at_the_end_is_told_after_the_summary(fnframe, demo):
+    (demo / "app.py").write_text((demo / "app.py").read_text() + VANDAL)
+    (demo / "in" / "one.txt").write_text("1")
+    result = fnframe("run", "demo", "--until-idle")
+    assert result.returncode == 1
+    assert "2 events: 2 succeeded" in result.stdout
+    assert "error: demo/.fnframe/state: what was handled could not be remembered" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+VANDAL = """
+@app.function(Folder("in"))
+def vandal(event):
+    import pathlib, shutil
+    folder = pathlib.Path(__file__).parent / ".fnframe"
+    shutil.rmtree(folder)
+    folder.touch()
+"""
+
+
 def test_a_failure_that_nobody_keeps_is_status_1(fnframe, demo):
     app = (demo / "app.py").read_text().replace(', on_failure="file:failed.jsonl"', "")
     (demo / "app.py").write_text(app)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from fnframe.cli import COMMANDS
+
+from ..conftest import COMMAND, ENVIRONMENT
 
 
 def test_the_overview_names_every_command_in_80_columns(fnframe):
@@ -45,6 +48,10 @@ def test_every_command_explains_itself(fnframe, command):
     assert "TARGET" in shown.stdout
 
 
+def test_a_target_that_may_be_left_out_is_shown_so(fnframe):
+    assert fnframe("plugins", "--help").stdout.startswith("Usage: fnframe plugins [TARGET]\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -52,6 +59,9 @@ def test_every_command_explains_itself(fnframe, command):
         (["run"], "TARGET"),
         (["run", "demo", "--until-idel"], "Did you mean --until-idle?"),
         (["run", "demo", "--port", "http"], "--port"),
+        (["run", "demo", "--port", "99999"], "--port. Expected a port from 0 (one that is free) to 65535."),
+        (["dev", "demo", "--port", "-1"], "--port. Expected a port from 0 (one that is free) to 65535."),
+        (["run", "demo", "--set", "knock=1"], "'knock' is a table: set knock.pipe"),
         (["run", "demo", "--set", "grace"], "expected --set KEY=VALUE, found 'grace'"),
         (["run", "demo", "--set", "grac=1"], "did you mean 'grace'?"),
         (["invoke", "demo"], "FUNCTION"),
@@ -121,3 +131,26 @@ def test_a_wrong_key_is_told_with_its_line(fnframe, demo):
     assert result.stderr.endswith(
         "error: demo/fnframe.toml:2: unknown key 'grce', did you mean 'grace'?\n\n  2 | grce = 1\n"
     )
+
+
+def test_an_unknown_table_is_told_with_its_line(fnframe, demo):
+    (demo / "fnframe.toml").write_text("grace = 1\n\n[knok]\npipe = 'x'\n")
+    result = fnframe("functions", "demo")
+    assert result.returncode == 2
+    assert "error: demo/fnframe.toml:3: unknown table [knok], did you mean [knock]?" in result.stderr
+    assert result.stderr.endswith("\n\n  3 | [knok]\n")
+
+
+def test_it_can_be_interrupted_before_it_has_read_its_arguments(tmp_path):
+    (tmp_path / "cyclopts.py").write_text("print('importing', flush=True)\nimport time\ntime.sleep(600)\n")
+    process = subprocess.Popen(
+        [*COMMAND, "run", "demo"],
+        env=ENVIRONMENT | {"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30) == ("", "")
+    assert process.returncode == 130

@@ -110,8 +110,11 @@ def test_text_from_outside_is_converted_and_text_in_a_file_is_not(load, refusal)
         ("grace = 1\nengin = 'x'\n", 2, ["'engin'", "did you mean 'engine'?"]),
         ("[http]\nhost = 'x'\nprt = 1\n", 3, ["'http.prt'", "did you mean 'http.port'?"]),
         ("http.prt = 1\n", 1, ["'http.prt'", "did you mean 'http.port'?"]),
-        ("[htp]\nport = 1\n", 2, ["[htp]", "did you mean 'http'?"]),
-        ("\n[htp]\n", 2, ["'htp'", "did you mean 'http'?"]),
+        ("[htp]\nport = 1\n", 1, ["[htp]", "did you mean [http]?"]),
+        ("\n[htp]\n", 2, ["[htp]", "did you mean [http]?"]),
+        ("grace = 1\nhtp = { port = 1 }\n", 2, ["[htp]", "did you mean [http]?"]),
+        ("grace = 1\nhtp.port = 1\n", 2, ["[htp]", "did you mean [http]?"]),
+        ("# here\nhttp = { prt = 1 }\n", 2, ["'http.prt'", "did you mean 'http.port'?"]),
         ("[http]\nport = 'x'\n", 2, ["http.port", "expected `int`", "found 'x'"]),
         ("[http]\norigins = ['a', 1]\n", 2, ["http.origins", "expected `str` at `$[1]`"]),
         ("[http]\nport = 70000\n", 2, ["[http]", "at most 65535, found 70000"]),
@@ -120,7 +123,7 @@ def test_text_from_outside_is_converted_and_text_in_a_file_is_not(load, refusal)
         ("log_format = 'xml'\n", 1, ["log_format", "'text', 'json'", "found 'xml'"]),
         ("# comment\ngrace = \n", 2, ["not valid TOML"]),
         ("grace = 1\nx = [\n", 2, ["not valid TOML"]),
-        ("triggers = {}\n", 1, ["'triggers'"]),
+        ("triggers = {}\n", 1, ["[triggers]"]),
     ],
 )
 def test_what_is_wrong_in_the_file_is_told_with_its_line(refusal, tmp_path, toml, line, words):

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from fnframe import ConfigurationError
+from fnframe import ConfigurationError, hookimpl
 from fnframe.runtime.running import run_target
 
 pytestmark = pytest.mark.anyio
@@ -184,3 +184,87 @@ async def test_inline_functions_are_imported_anew(write):
         write(tells("two!", "async def", "isolation='inline'"))
         await running.reload()
         assert (await running.invoke("tells")).unwrap() == "two!"
+
+
+GOES = """
+@app.function(timeout=30)
+def goes(event):
+    import os, time
+    (LOG.parent / "begun").touch()
+    while event != "ahead" and not (LOG.parent / "gate").exists():
+        time.sleep(0.002)
+    if event == "exits":
+        os._exit(3)
+    print("the last word")
+    return event
+"""
+
+
+@pytest.mark.parametrize("head", ["prints", "exits"])
+async def test_a_function_that_is_taken_away_answers_what_it_was_sent(write, tmp_path, head):
+    heard: list[bytes] = []
+    outcomes = {}
+
+    class Listener:
+        @hookimpl
+        def fnframe_invocation_output(self, data):
+            heard.append(data)
+
+    target = write(GOES, tells("one"))
+    async with run_target(target, settings={"max_environments": 1}, plugins=[Listener()]) as running:
+
+        async def invoke(event: str) -> None:
+            outcomes[event] = await running.invoke("goes", event)
+
+        await invoke("ahead")
+        running.pool._lanes["goes"].longest = 0.0  # As if it had been short for long: the pool sends ahead.
+        (environment,) = running.pool._live
+        heard.clear()
+        outcomes.clear()
+        (tmp_path / "begun").unlink()
+        async with anyio.create_task_group() as tasks:
+            with anyio.fail_after(10):
+                tasks.start_soon(invoke, head)
+                while not (tmp_path / "begun").exists():
+                    await anyio.sleep(0.002)
+                tasks.start_soon(invoke, "ahead")
+                while len(environment.in_flight) < 2:
+                    await anyio.sleep(0.002)
+                write(tells("two"))
+                tasks.start_soon(running.reload)
+                while "goes" in running.pool._lanes:
+                    await anyio.sleep(0.002)
+                (tmp_path / "gate").touch()
+                while len(outcomes) < 2:
+                    await anyio.sleep(0.002)
+        if head == "prints":
+            assert [outcomes[event].unwrap() for event in ("prints", "ahead")] == ["prints", "ahead"]
+            assert b"".join(heard) == b"the last word\n" * 2
+        else:
+            assert outcomes["exits"].error_type == "Runtime.ExitError"
+            assert outcomes["ahead"].kind == "rejected"
+            assert "'goes' is gone after a reload" in outcomes["ahead"].message
+        assert (await running.invoke("tells")).unwrap() == "two"
+
+
+async def test_no_invocation_fails_because_of_a_reload(write):
+    target = write(tells("one"))
+    stop = anyio.Event()
+    outcomes = []
+    async with run_target(target, settings={"max_environments": 2}) as running:
+
+        async def invoke() -> None:
+            while not stop.is_set():
+                outcomes.append(await running.invoke("tells"))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(16):
+                tasks.start_soon(invoke)
+            for done in (200, 600, 1000):
+                with anyio.fail_after(10):
+                    while len(outcomes) < done:
+                        await anyio.sleep(0.002)
+                running.pool._lanes["tells"].longest = 0.0  # As if it had been short for long: the pool sends ahead.
+                await running.reload()
+            stop.set()
+    assert {outcome.report.outcome for outcome in outcomes} == {"success"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from fnframe import Failure, FunctionNotFound, NotRunning, Success
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "apps"))
 from behaviours import app
+from hostile import app as hostile
+
+HOSTILE = str(Path(__file__).parent.parent / "apps" / "hostile.py")
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +127,61 @@ def test_prints_and_failures_reach_the_hosts_log(running, caplog):
     assert [level for level, _ in later] == ["WARNING"] * 3
     assert settled[0] == "ERROR"
     assert "failed after 3 attempt(s): ValueError; its record went to nowhere" in settled[1]
+
+
+def test_a_thread_that_waits_for_an_environment_of_another_function_is_served(tmp_path):
+    """The only one is lent to a caller's thread, which gives it back without the event loop."""
+    gate = tmp_path / "gate"
+    outcomes = []
+    with hostile.run_in_thread(target=HOSTILE, max_environments=1) as running:
+        running.invoke("waits_for", "/")  # The next one is direct.
+
+        def invoke(function, data):
+            outcomes.append(running.invoke(function, data).unwrap())
+
+        pool = running._running.pool
+        threads = []
+        for function, data, begun in [
+            ("waits_for", str(gate), lambda: any(environment.direct for environment in pool._live)),
+            ("echo", 1, lambda: pool.statistics()["waiting"] == 1),
+            ("other", 2, lambda: pool.statistics()["waiting"] == 2),
+        ]:
+            threads.append(threading.Thread(target=invoke, args=(function, data), daemon=True))
+            threads[-1].start()
+            deadline = time.monotonic() + 10
+            while not begun():
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+        gate.touch()
+        for thread in threads:
+            thread.join(10)
+            assert not thread.is_alive()
+    assert outcomes[0] == str(gate)
+    assert sorted(outcomes[1:]) == [1, 2]
+
+
+@pytest.mark.parametrize(("callers", "max_environments", "each"), [(3, 1, 15), (16, 3, 50)])
+def test_more_threads_than_environments_and_several_functions(callers, max_environments, each):
+    interval = sys.getswitchinterval()
+    with hostile.run_in_thread(target=HOSTILE, max_environments=max_environments) as running:
+        wrong = []
+
+        def call(caller):
+            for n in range(each):
+                function = ("echo", "other", "echo", "busy", "echo", "echo")[(caller + n) % 6]
+                outcome = running.invoke(function, [caller, n])
+                if not isinstance(outcome, Success) or outcome.value() != [caller, n]:
+                    wrong.append(outcome)
+
+        threads = [threading.Thread(target=call, args=(caller,), daemon=True) for caller in range(callers)]
+        sys.setswitchinterval(1e-5)
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(10)
+                assert not thread.is_alive()
+        finally:
+            sys.setswitchinterval(interval)
+        assert wrong == []
+        assert running._running.pool.statistics()["waiting"] == 0

@@ -1,0 +1,337 @@
+"""What a handler may do to its host: nothing. One that misbehaves is answered for, and the next one is served."""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import anyio
+import pytest
+
+from fnframe import ConfigurationError, Failure, Success, hookimpl
+from fnframe.runtime.logs import LogLines
+from fnframe.runtime.running import run_target
+
+pytestmark = pytest.mark.anyio
+APP = str(Path(__file__).parent.parent / "apps" / "hostile.py")
+LIES = ["an int", "a str", "no type", "bytes as type", "three", "nothing"]
+
+
+async def until(condition) -> None:
+    with anyio.fail_after(10):
+        while not condition():
+            await anyio.sleep(0.002)
+
+
+def state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
+def runs(pid: int) -> bool:
+    return state_of(pid) != "Z"
+
+
+async def begun(environment) -> None:
+    with anyio.fail_after(10):
+        while not environment.in_flight:
+            await anyio.sleep(0)
+
+
+def says_something(environment) -> bool:
+    return bool(select.select([environment._connection], [], [], 0)[0])
+
+
+def keep_busy_until(condition) -> None:
+    """Block the event loop, as anything else in a host may."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.0002)
+
+
+class Heard:
+    def __init__(self):
+        self.bytes = 0
+
+    @hookimpl
+    def fnframe_invocation_output(self, data):
+        self.bytes += len(data)
+
+
+async def test_output_without_end_keeps_nobody(tmp_path):
+    heard = Heard()
+    outcomes = []
+    with open(os.devnull, "w") as log:
+        async with run_target(APP, plugins=[LogLines(log, "json"), heard]) as running:
+            await running.invoke("echo", 0)
+
+            async def flood():
+                outcomes.append(await running.invoke("floods"))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(flood)
+                await until(lambda: heard.bytes)
+                assert (await running.invoke("echo", 1)).unwrap() == 1
+                assert not outcomes, "the other was answered meanwhile"
+    assert outcomes[0].error_type == "Sandbox.Timedout"
+
+
+@pytest.mark.parametrize("function", ["gathers", "shares_its_context"])
+async def test_a_handler_may_enqueue_much_at_once(function):
+    async with run_target(APP) as running:
+        outcome = await running.invoke(function, 1000)
+        assert isinstance(outcome, Success), outcome
+        assert len(set(outcome.value())) == 1000
+        await running.drained()
+
+
+async def test_a_task_that_is_left_sending_leaves_its_answer_to_nobody():
+    async with run_target(APP) as running:
+        first = await running.invoke("leaves_sending", "send")
+        environment = next(e for e in running.pool._live if e.id == first.report.environment_id)
+        outcomes = []
+
+        async def invoke(data):
+            outcomes.append(await running.invoke("leaves_sending", data))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(invoke, "leave")
+            await begun(environment)
+            # The host is busy until all that the environment has to say has come.
+            keep_busy_until(lambda: says_something(environment) and state_of(environment.pid) == "S")
+        await invoke("send")
+        assert [type(outcome) for outcome in outcomes] == [Success, Success]
+        assert {outcome.report.environment_id for outcome in outcomes} == {first.report.environment_id}
+
+
+async def test_an_environment_that_answers_and_then_dies_is_not_served_again():
+    async with run_target(APP, settings={"max_environments": 1}) as running:
+        await running.invoke("echo", 0)
+        (environment,) = running.pool._live
+        outcomes = []
+
+        async def invoke(data):
+            outcomes.append(await running.invoke("echo", data))
+
+        async with anyio.create_task_group() as tasks:
+            for data in range(3):
+                tasks.start_soon(invoke, data)
+            await begun(environment)
+            # The host is busy until the answer and the end have come.
+            keep_busy_until(lambda: says_something(environment))
+            os.kill(environment.pid, signal.SIGKILL)
+            keep_busy_until(lambda: not runs(environment.pid))
+        assert sorted(outcome.unwrap() for outcome in outcomes) == [0, 1, 2]
+        assert len({outcome.report.environment_id for outcome in outcomes}) == 2
+
+
+async def test_who_waits_when_the_app_ends_is_answered(tmp_path):
+    outcomes = []
+    async with anyio.create_task_group() as tasks:
+        async with run_target(APP, settings={"max_environments": 1, "grace": 0.05}) as running:
+
+            async def invoke():
+                outcomes.append(await running.invoke("waits_for", str(tmp_path / "never")))
+
+            for _ in range(4):
+                tasks.start_soon(invoke)
+            await until(lambda: running.pool.statistics()["waiting"] == 3)
+        with anyio.fail_after(5):
+            while len(outcomes) < 4:
+                await anyio.sleep(0.002)
+    assert Counter(outcome.kind for outcome in outcomes) == {"rejected": 3, "ended": 1}
+    assert {o.message for o in outcomes if o.kind == "rejected"} == {"Rate Exceeded. the app has ended"}
+
+
+async def test_a_function_has_its_turn_however_busy_another_is():
+    async with run_target(APP, settings={"max_environments": 1}) as running:
+        answered = anyio.Event()
+
+        async def keeps_busy():
+            while not answered.is_set():
+                assert isinstance(await running.invoke("busy", 1), Success)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(keeps_busy)
+            await until(lambda: running.pool.statistics()["waiting"] == 3)
+            with anyio.fail_after(10):
+                assert (await running.invoke("echo", 1)).unwrap() == 1
+            answered.set()
+
+
+async def test_a_child_that_is_dead_does_not_hide_one_that_runs():
+    async with run_target(APP) as running:
+        first = await running.invoke("leaves_dead_and_living")
+        for pid in first.unwrap():
+            await until(lambda pid=pid: not runs(pid))
+        second = await running.invoke("leaves_dead_and_living")
+        assert second.report.environment_id != first.report.environment_id
+
+
+async def test_garbage_in_the_connection_ends_the_environment():
+    async with run_target(APP) as running:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        outcome = await running.invoke("writes_garbage")
+        assert isinstance(outcome, Failure)
+        assert outcome.error_type == "Runtime.ExitError"
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000, "nothing of it is kept"
+        assert (await running.invoke("echo", 1)).unwrap() == 1
+
+
+async def test_temporary_directories_that_are_hard_to_remove_are_removed():
+    async with run_target(APP, settings={"idle_timeout": 0.05}) as running:
+        directory = Path((await running.invoke("digs")).unwrap())
+        await until(lambda: not directory.exists())
+        assert (await running.invoke("echo", 1)).unwrap() == 1
+
+
+async def test_results_that_are_not_what_they_say():
+    async with run_target(APP) as running:
+        environments = set()
+        for lie in LIES:
+            outcome = await running.invoke("lies", lie)
+            assert isinstance(outcome, Failure), lie
+            assert outcome.error_type == "Runtime.MarshalError"
+            environments.add(outcome.report.environment_id)
+        assert len(environments) == 1
+        outcome = await running.invoke("wrong_length")
+        assert (outcome.unwrap(), outcome.content_type) == (b"abc", "application/octet-stream")
+        assert (await running.invoke("wrong_length")).report.environment_id == outcome.report.environment_id
+
+
+async def test_a_standard_output_that_cannot_be_flushed():
+    async with run_target(APP) as running:
+        assert (await running.invoke("breaks_stdout")).unwrap() == (await running.invoke("breaks_stdout")).unwrap()
+
+
+BROKEN_START = """
+import os
+from pathlib import Path
+from fnframe import App
+
+app = App("broken")
+LOG = Path(__file__).parent / "log"
+
+
+@app.on_start
+def start():
+    if os.environ["FNFRAME_FUNCTION"] == "broken":
+        with open(LOG, "a") as log:
+            log.write("started\\n")
+        raise RuntimeError("no database")
+
+
+@app.function(provisioned_concurrency=1)
+def broken():
+    pass
+
+
+@app.function()
+def works():
+    return "works"
+"""
+
+
+async def test_an_environment_that_cannot_start_is_not_provisioned_again_at_once(write_app, tmp_path):
+    def starts() -> int:
+        return len((tmp_path / "log").read_text().splitlines()) if (tmp_path / "log").exists() else 0
+
+    async with run_target(write_app(BROKEN_START)) as running:
+        await until(starts)
+        with anyio.move_on_after(0.3):  # For so long there is nothing more to see.
+            while starts() < 4:
+                assert (await running.invoke("works")).unwrap() == "works"
+        assert starts() < 4
+        outcome = await running.invoke("broken")
+        assert (outcome.error_type, outcome.message) == ("RuntimeError", "no database")
+
+
+PROVISIONED = """
+from fnframe import App
+
+app = App("provisioned")
+
+
+@app.function(provisioned_concurrency=50)
+def many():
+    pass
+"""
+
+
+async def test_an_app_that_is_refused_leaves_no_process(write_app):
+    before = children()
+    with pytest.raises(ConfigurationError, match="provisioned_concurrency"):
+        async with run_target(write_app(PROVISIONED), settings={"max_environments": 4}):
+            pass
+    assert children() == before
+
+
+def children() -> set[str]:
+    return {child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()}
+
+
+NO_FORK = """
+import os
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+real = os.fork
+
+
+def fork():
+    if (HERE / "full").exists():
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return real()
+
+
+os.fork = fork
+
+from fnframe import App
+
+app = App("nofork")
+
+
+@app.function(timeout=30.0)
+def waits():
+    while not (HERE / "gate").exists():
+        time.sleep(0.002)
+    return "waited"
+"""
+
+
+async def test_a_template_that_cannot_fork_says_so_and_what_runs_goes_on(write_app, tmp_path):
+    async with run_target(write_app(NO_FORK), settings={"max_environments": 4}) as running:
+        outcomes = []
+
+        async def invoke():
+            outcomes.append(await running.invoke("waits"))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(invoke)
+            await until(lambda: running.pool._lanes["waits"].templates.spare.pid)
+            (tmp_path / "full").touch()
+            for _ in range(3):  # One of them gets the environment that was ready.
+                tasks.start_soon(invoke)
+            await until(lambda: len(outcomes) == 2)
+            for outcome in outcomes:
+                assert isinstance(outcome, Failure)
+                assert outcome.kind == "rejected"
+                assert outcome.message.endswith("no environment could start: Resource temporarily unavailable")
+            (tmp_path / "gate").touch()
+        assert [outcome.unwrap() for outcome in outcomes[2:]] == ["waited"] * 2
+        (tmp_path / "full").unlink()
+        pids = {environment.pid for environment in running.pool._live}
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        await until(lambda: not running.pool._live)
+        assert (await running.invoke("waits")).unwrap() == "waited"
