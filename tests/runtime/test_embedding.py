@@ -179,7 +179,8 @@ async def main():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(running.invoke, "waits_for", "/nonexistent/never")
             await running.invoke("echo", 1)
-            environments = [environment.pid for environment in running.pool._live]
+            while None in (environments := [environment.pid for environment in running.pool._live]):
+                await anyio.sleep(0.002)
             child = os.fork()
             if child == 0:  # It holds all of the host's descriptors.
                 time.sleep(60)
