@@ -58,6 +58,7 @@ async def gathers(event, context: Context):
 
 @app.function(timeout=10.0)
 def shares_its_context(event, context: Context):
+    sys.setswitchinterval(1e-5)
     with ThreadPoolExecutor(8) as threads:
         return list(threads.map(lambda n: context.enqueue("sink", n), range(event)))
 

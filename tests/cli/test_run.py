@@ -176,6 +176,13 @@ def test_without_a_place_to_remember_nothing_is_handled(fnframe, demo):
     )
 
 
+def test_a_memory_that_cannot_be_read_is_told(fnframe, demo):
+    (demo / ".fnframe" / "state").mkdir(parents=True)
+    result = fnframe("run", "demo", "--until-idle")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: demo/.fnframe/state: what was handled before cannot be read")
+
+
 def test_what_cannot_be_remembered_at_the_end_is_told_after_the_summary(fnframe, demo):
     (demo / "app.py").write_text((demo / "app.py").read_text() + VANDAL)
     (demo / "in" / "one.txt").write_text("1")

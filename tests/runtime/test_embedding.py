@@ -65,7 +65,7 @@ async def test_a_template_that_died_while_the_code_was_broken_comes_back(write_a
         assert (await running.invoke("serves")).unwrap() == "served"
         write_app("1 / 0\n")
         os.kill(running._bundle.templates[0]._process.pid, signal.SIGKILL)
-        await until(running._bundle.has_ended)
+        await until(running._bundle.templates[0].ended.is_set)
         with anyio.fail_after(10):
             outcome = await running.invoke("serves")
         assert isinstance(outcome, Failure)
