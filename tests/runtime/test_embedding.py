@@ -186,7 +186,7 @@ async def main():
                 time.sleep(60)
                 os._exit(0)
             print(child, running._bundle.templates[0]._process.pid, *environments, flush=True)
-            await anyio.sleep_forever()
+            await anyio.sleep(30)
 
 
 anyio.run(main, backend=sys.argv[2])

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from fnframe import ConfigurationError, hookimpl
+from fnframe import ConfigurationError, Failure, hookimpl
 from fnframe.runtime.running import run_target
 
 pytestmark = pytest.mark.anyio
@@ -248,7 +248,7 @@ async def test_a_function_that_is_taken_away_answers_what_it_was_sent(write, tmp
 
 
 async def test_no_invocation_fails_because_of_a_reload(write):
-    target = write(tells("one"))
+    target = write(tells("one", options="timeout=30"))
     stop = anyio.Event()
     outcomes = []
     async with run_target(target, settings={"max_environments": 2}) as running:
@@ -256,15 +256,16 @@ async def test_no_invocation_fails_because_of_a_reload(write):
         async def invoke() -> None:
             while not stop.is_set():
                 outcomes.append(await running.invoke("tells"))
+                await anyio.sleep(0.001)  # A machine that has no time left is another test.
 
         async with anyio.create_task_group() as tasks:
-            for _ in range(16):
+            for _ in range(6):
                 tasks.start_soon(invoke)
-            for done in (200, 600, 1000):
+            for done in (50, 150, 250):
                 with anyio.fail_after(10):
                     while len(outcomes) < done:
                         await anyio.sleep(0.002)
                 running.pool._lanes["tells"].longest = 0.0  # As if it had been short for long: the pool sends ahead.
                 await running.reload()
             stop.set()
-    assert {outcome.report.outcome for outcome in outcomes} == {"success"}
+    assert [outcome for outcome in outcomes if isinstance(outcome, Failure)] == []
