@@ -143,6 +143,8 @@ class App:
         """
         try:
             inspect.signature(starter).bind()
+        except ValueError:
+            pass  # A builtin that does not tell.
         except TypeError:
             problem = f"an @app.on_start function takes nothing, found {inspect.signature(starter)}"
             raise ConfigurationError(problem, where=schema.where_defined(starter)) from None

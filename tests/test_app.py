@@ -453,6 +453,12 @@ def test_apps_share_nothing():
     assert second.limits == Limits()
 
 
+def test_on_start_takes_a_builtin_that_does_not_tell_its_parameters():
+    app = App("shop")
+    assert app.on_start(int) is int
+    assert app.starters == [int]
+
+
 def test_on_start_returns_the_same_function():
     app = App("starts")
 

@@ -95,8 +95,8 @@ async def _session(target: str, settings: dict[str, Any], screen: Screen, stop: 
                 return
             await _reload(running, screen)
         if screen.in_progress:
-            what = f"{counted(screen.in_progress, 'invocation')} has {running.settings.grace:g} s to finish"
-            screen.note(f"ending: {what}; Ctrl-C again ends it at once")
+            what = f"{counted(screen.in_progress, 'invocation')} may take {running.settings.grace:g} s to finish"
+            screen.note(f"ending: {what}; Ctrl-C again ends all at once")
 
 
 async def _reload(running: Running, screen: Screen) -> None:

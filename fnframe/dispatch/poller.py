@@ -12,7 +12,7 @@ import msgspec
 
 from ..clock import Clock
 from ..engine.protocol import Lease, Queue
-from ..errors import FunctionNotFound, PayloadTooLarge, QueueFull, RecursionStopped
+from ..errors import FunctionNotFound, PayloadTooLarge, RecursionStopped
 from ..event import Event
 from ..function import Function
 from ..outcome import THROTTLED, Failure, Outcome, Success
@@ -140,24 +140,20 @@ class Poller:
         self, destination: str, function: Function, event: Event, outcome: Outcome, condition: str, attempts: int
     ) -> bool:
         """Put the record to its destination, if need be again and again; False if it will never be taken there."""
+        told = "function %r: the record of event %s could not be put to %s (%s: %s); %s"
         for attempt in itertools.count(1):
-            delay = 0.0
             try:
                 await self._destinations.put(destination, function, event, outcome, condition, attempts)
             except (FunctionNotFound, PayloadTooLarge, RecursionStopped) as error:
-                problem: Exception = error
-                again = "it is lost"
-            except (OSError, QueueFull) as error:
+                log.error(told, self._name, event.id, destination, type(error).__name__, error, "it is lost")  # noqa: TRY400
+                return False
+            except Exception as error:
                 delay = self._policy.delay(attempt)
-                problem = error
                 again = f"trying again in {delay:.1f} s"
+                log.error(told, self._name, event.id, destination, type(error).__name__, error, again)  # noqa: TRY400
+                await self._clock.wait(anyio.Event(), self._clock.monotonic() + delay)
             else:
                 return True
-            text = "function %r: the record of event %s could not be put to %s (%s: %s); %s"
-            log.error(text, self._name, event.id, destination, type(problem).__name__, problem, again)
-            if not delay:
-                return False
-            await self._clock.wait(anyio.Event(), self._clock.monotonic() + delay)
         raise AssertionError
 
     async def _settle(

@@ -51,7 +51,7 @@ class Judge:
         if type(reply) is Ended:
             return self._ended(invocation, reply, method)
         assert type(reply) is Rejected
-        return self.rejected(invocation, THROTTLED, f"Rate Exceeded. {reply.problem}", retry_after=1.0)
+        return self.rejected(invocation, THROTTLED, reply.problem, retry_after=1.0)
 
     def _measured(self, invocation: Invocation, reply: Result | Raised, outcome: str, method: MemoryMethod) -> Report:
         usage = reply.usage

@@ -11,8 +11,9 @@ from .wire import Raised
 
 PACKAGE = str(Path(__file__).parent.parent)
 INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-MACHINERY = ("/asyncio/", "/anyio/", "/trio/", "/msgspec/")
+MACHINERY = tuple(f"{path}/{name}/" for path in INSTALLED for name in ("asyncio", "anyio", "trio", "msgspec"))
 LONGEST_TEXT = 64 * 1024
+LONGEST_FRAME = 4096
 MOST_FRAMES = 100
 
 
@@ -28,7 +29,7 @@ def is_function_error(error: BaseException) -> bool:
 def text_of(error: BaseException) -> str:
     try:
         text = str(error)
-    except BaseException:
+    except BaseException:  # Whatever a `__str__` raises is the function's own.
         text = f"<the text of this {type(error).__name__} cannot be made>"
     # Lone surrogates cannot be sent.
     return text[:LONGEST_TEXT].encode("utf-8", "backslashreplace").decode()
@@ -41,7 +42,11 @@ def stack_of(error: BaseException) -> list[str]:
     kept = frames[first:]
     if len(kept) > MOST_FRAMES:
         kept = traceback.StackSummary.from_list([*kept[: MOST_FRAMES // 2], *kept[-MOST_FRAMES // 2 :]])
-    return [line.encode("utf-8", "backslashreplace").decode() for line in traceback.format_list(kept)]
+    # A frame shows its line of source, which some program may have written.
+    lines = [
+        line if len(line) <= LONGEST_FRAME else f"{line[:LONGEST_FRAME]}\n" for line in traceback.format_list(kept)
+    ]
+    return [line.encode("utf-8", "backslashreplace").decode() for line in lines]
 
 
 def where_of(error: BaseException, folder: Path | None = None) -> str | None:
@@ -57,11 +62,10 @@ def where_of(error: BaseException, folder: Path | None = None) -> str | None:
 def place_in(stack: traceback.StackSummary, folder: Path | None) -> str | None:
     """See `where_of`."""
     frames = [frame for frame in stack if not _is_machinery(frame.filename)]
-    installed = [frame for frame in frames if frame.filename.startswith(INSTALLED)]
-    in_folder = [frame for frame in frames if folder is not None and folder in Path(frame.filename).parents]
-    own = [f for f in in_folder if f not in installed] or [f for f in frames if f not in installed] or frames
+    own = [frame for frame in frames if not frame.filename.startswith(INSTALLED)] or frames
+    own = [frame for frame in own if folder is not None and folder in Path(frame.filename).parents] or own
     return f"{own[-1].filename}:{own[-1].lineno}" if own else None
 
 
 def _is_machinery(filename: str) -> bool:
-    return filename.startswith((PACKAGE, "<frozen")) or any(name in filename for name in MACHINERY)
+    return filename.startswith((PACKAGE, "<frozen", *MACHINERY))

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from ..errors import ConfigurationError
-from ..function import Function
+from ..function import Function, Limits
 from ..outcome import MemoryMethod
 from .invocation import NOTHING, Deliver, Ended, Invocation, Rejected
 from .lane import Lane
@@ -56,7 +56,7 @@ class Pool(Owner):
         self._live: set[ProcessEnvironment] = set()
         self._dying: set[ProcessEnvironment] = set()
         self._waiting = 0
-        self._response_payload = 0
+        self._limits = Limits()
         self._asleep: anyio.Event | None = None
         self._lost = anyio.Event()
         self._rubbish: list[str] = []
@@ -72,7 +72,7 @@ class Pool(Owner):
         idle = sum(len(lane.idle) + len(lane.direct) for lane in self._lanes.values())
         return {"live": len(self._live), "idle": idle, "dying": len(self._dying), "waiting": self._waiting}
 
-    def open(self, lanes: dict[str, Lane], response_payload: int) -> None:
+    def open(self, lanes: dict[str, Lane], limits: Limits) -> None:
         """Serve these functions from now on. Environments of earlier templates end as they become free."""
         provisioned = sum(lane.function.provisioned_concurrency for lane in lanes.values())
         if provisioned >= self.max_environments:
@@ -82,7 +82,7 @@ class Pool(Owner):
             )
         old, self._lanes = self._lanes, lanes
         self._refusal = ""
-        self._response_payload = response_payload
+        self._limits = limits
         for lane in lanes.values():
             self.memory_method = lane.templates.template.memory_method
             lane.live = sum(lane.holds(environment) for environment in self._live)
@@ -142,7 +142,7 @@ class Pool(Owner):
             await self._lost.wait()
 
     async def close(self) -> None:
-        """End all environments and remove their temporary directories."""
+        """End all environments. Their temporary directories go with the root."""
         self._closed = True
         self.refuse("the app has ended")
         for environment in list(self._live):
@@ -151,9 +151,6 @@ class Pool(Owner):
             while self._dying:
                 self._lost = anyio.Event()
                 await self._lost.wait()
-        for lane in self._lanes.values():
-            for slot in lane.slots:
-                self._drop(slot)
 
     async def exchange(self, invocation: Invocation, deliver: Deliver) -> None:
         """Run an invocation: afterwards `invocation.reply` is there. `deliver` hands over what the handler enqueues."""
@@ -202,7 +199,8 @@ class Pool(Owner):
     def _wait(self, lane: Lane, invocation: Invocation) -> None:
         if self._waiting >= self._max_waiting:
             return self._reject(
-                invocation, f"{self._waiting} invocations wait for an environment already (`max_waiting`)"
+                invocation,
+                f"Rate Exceeded. {self._waiting} invocations wait for an environment already (`max_waiting`)",
             )
         self._waiting += 1
         lane.waiting.append(invocation)
@@ -272,8 +270,7 @@ class Pool(Owner):
             if lane is not None and invocation in lane.waiting:
                 lane.waiting.remove(invocation)
                 self._waiting -= 1
-            invocation.finished = time.monotonic()
-            invocation.reply = Ended("cancelled", None, None, None)
+            _cancel(invocation)
         elif environment.in_flight and environment.in_flight[0] is invocation:
             # Its late reply would answer the next invocation, and its work is for nobody. One that was sent ahead
             # ends the same way when it comes to the head.
@@ -282,8 +279,8 @@ class Pool(Owner):
     def _start(self, lane: Lane, invocation: Invocation | None) -> bool:
         """Start an environment, for this invocation; whether there is one."""
         try:
-            slot = lane.slots.pop() if lane.slots else Slot(self._root)
-            lane.slots.append(slot)
+            if not lane.slots:
+                lane.slots.append(Slot(self._root))
             environment = lane.templates.take()
         except OSError as error:  # No descriptor, no space: others may still be served.
             if invocation is not None:
@@ -294,10 +291,10 @@ class Pool(Owner):
                 self._waiting += 1
                 lane.waiting.appendleft(invocation)
             return False
-        lane.slots.remove(slot)
+        slot = lane.slots.pop()
         self._live.add(environment)
         lane.live += 1
-        environment.bind(lane.function, slot, self, self._response_payload)
+        environment.bind(lane.function, slot, self, self._limits)
         if invocation is not None:
             environment.send(invocation)
         lane.templates.keep_spare()
@@ -391,6 +388,7 @@ class Pool(Owner):
                 self._serve_starving()
 
     def gone(self, environment: ProcessEnvironment, unstarted: list[Invocation]) -> None:
+        self.wake()  # Somebody must see to it that it dies.
         lane = self._lanes.get(environment.function)
         self._live.discard(environment)
         self._dying.add(environment)
@@ -402,7 +400,9 @@ class Pool(Owner):
                 lane.live -= 1
         for invocation in reversed(unstarted):
             invocation.environment, invocation.unsent = None, NOTHING
-            if lane is None:
+            if invocation.withdrawn:
+                _cancel(invocation)
+            elif lane is None:
                 self._reject(invocation, _gone(environment.function))
             else:
                 self._waiting += 1
@@ -438,9 +438,10 @@ class Pool(Owner):
         """Whether a free environment of this function makes room for another function that has none and waits."""
         if len(self._live) < self.max_environments or lane.live <= lane.function.provisioned_concurrency:
             return False
-        longest = time.monotonic() - PATIENCE
+        # Its own come first where they came first: else its room would go back to it.
+        earliest = min([time.monotonic() - PATIENCE, *(waiting.accepted for waiting in lane.waiting)])
         return any(
-            other.waiting and not other.live and other.waiting[0].accepted < longest for other in self._lanes.values()
+            other.waiting and not other.live and other.waiting[0].accepted < earliest for other in self._lanes.values()
         )
 
     def _drop(self, slot: Slot) -> None:
@@ -465,6 +466,13 @@ class Pool(Owner):
         while lane.live < lane.function.provisioned_concurrency:
             if lane.templates.template.ended.is_set() or not self._start(lane, None):
                 return
+
+
+def _cancel(invocation: Invocation) -> None:
+    """End an invocation that nobody awaits and no environment began."""
+    invocation.finished = time.monotonic()
+    invocation.reply = Ended("cancelled", None, None, None)
+    invocation.wake()
 
 
 def _gone(function: str) -> str:

@@ -25,7 +25,7 @@ from .memory import PAGE_KB, of_children_kb
 from .wire import Ack, Bind, Drained, Exited, Frame, Invoke, Raised, Reader, Ready, Reaped, Result, Send, encode
 
 if TYPE_CHECKING:
-    from ..function import Function
+    from ..function import Function, Limits
     from .readiness import Readiness
     from .slot import Slot
     from .template import Template
@@ -42,7 +42,7 @@ INIT_TIMEOUT = 10.0
 EXIT_TIMEOUT = 2.0
 """Seconds to wait for the exit status of an environment that was killed."""
 ROOM = 2 * 1024 * 1024
-"""Bytes that a frame may have beyond a response: what a handler enqueues, a stack trace."""
+"""Bytes that a frame may have beyond the largest payload: names, a stack trace."""
 
 Reason = Literal["timeout", "init", "memory", "exit", "spent", "idle", "cancelled", "template"]
 
@@ -72,7 +72,6 @@ class ProcessEnvironment:
         self._sending = False
         self._lost = False
         self._bound = 0.0
-        self._begun = 0.0
         self._memory_kb = 0
         self._statm = -1
         self._sampled_kb = 0
@@ -85,22 +84,28 @@ class ProcessEnvironment:
         state = self.reason or ("idle" if not self.in_flight else f"{len(self.in_flight)} in flight")
         return f"<ProcessEnvironment {self.function or 'spare'} pid {self.pid}: {state}>"
 
+    @property
+    def running(self) -> Invocation | None:
+        """The invocation that it runs, or will first when it is ready."""
+        return self.direct or (self.in_flight[0] if self.in_flight else None)
+
     # Into it.
 
-    def bind(self, function: Function, slot: Slot, owner: Owner, response_payload: int) -> None:
+    def bind(self, function: Function, slot: Slot, owner: Owner, limits: Limits) -> None:
         """Make it an environment of a function. `owner` hears of what becomes free and what ends."""
         self.function = function.name
         self.configuration = function
         self.slot = slot
         self._memory_kb = function.memory * 1024
-        self._reader.largest = response_payload + ROOM
+        payloads = limits.response_payload, limits.asynchronous_payload
+        self._reader.largest = max(payloads) + ROOM
         self._owner = owner
         self._readiness.watch(self._output, self._output_readable)
         self._readiness.watch(self._connection.fileno(), self._readable)
         self._watching = True
         self._bound = time.monotonic()
         self.deadline = self._bound + INIT_TIMEOUT
-        self._put(Bind(function.name, self.id, slot.directory, self._memory_kb, response_payload))
+        self._put(Bind(function.name, self.id, slot.directory, self._memory_kb, *payloads))
 
     def send(self, invocation: Invocation) -> None:
         """Give it an invocation; a second one waits in its socket until the first is done."""
@@ -197,7 +202,7 @@ class ProcessEnvironment:
             resident = int(os.pread(self._statm, 64, 0).split(b" ", 2)[1]) * PAGE_KB
         except (OSError, IndexError):
             return
-        if children and now - self._begun > CHILDHOOD:
+        if children and self.running is not None and now - self.running.started > CHILDHOOD:
             resident += of_children_kb(self.pid, self._memory_kb - resident)
         self._sampled_kb = max(self._sampled_kb, resident)
         if resident > self._memory_kb:
@@ -255,7 +260,6 @@ class ProcessEnvironment:
     def _head(self, invocation: Invocation, now: float) -> None:
         invocation.started = now
         self.deadline = now + invocation.function.timeout
-        self._begun = now
         self._sampled_kb = 0
         if invocation.withdrawn:
             self.kill("cancelled")
@@ -281,7 +285,7 @@ class ProcessEnvironment:
 
     def _output_readable(self) -> None:
         """Read from the output pipe, once: one that writes without end must not keep the event loop."""
-        self._read_output(self.direct or (self.in_flight[0] if self.in_flight else None), RECEIVE)
+        self._read_output(self.running, RECEIVE)
 
     def _read_output(self, invocation: Invocation | None, most: int) -> None:
         """Read what waits in the output pipe, so many bytes of it at most; it belongs to this invocation."""
@@ -306,7 +310,7 @@ class ProcessEnvironment:
             invocation.reply = Rejected(f"no environment could start: {problem}")
             invocation.wake()
         self.in_flight.clear()
-        self.kill("exit")
+        self.kill("init")
         self.lost(None)
 
     def born(self, pid: int) -> None:
@@ -331,7 +335,7 @@ class ProcessEnvironment:
         self.reason = self.reason or "exit"
         self.deadline = math.inf
         self._unwatch()
-        self._read_output(self.direct or (self.in_flight[0] if self.in_flight else None), LARGEST_PIPE)
+        self._read_output(self.running, LARGEST_PIPE)
         self._readiness.unwatch(self._output)
         os.close(self._output)
         if self._sending:  # An event loop must not watch what is closed: the end wakes who sends, and that one closes.

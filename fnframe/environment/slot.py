@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -29,7 +31,15 @@ class Slot:
 
 def remove(directory: str | Path) -> None:
     """Remove a directory and all in it, however deep and also what a handler made unreadable: as `rm` can."""
-    subprocess.run(["rm", "-rf", "--", directory], stderr=subprocess.DEVNULL, check=False)
-    if os.path.lexists(directory):
-        subprocess.run(["chmod", "-R", "u+rwX", "--", directory], stderr=subprocess.DEVNULL, check=False)
-        subprocess.run(["rm", "-rf", "--", directory], stderr=subprocess.DEVNULL, check=False)
+    try:
+        _run("rm", "-rf", "--", directory)
+        if os.path.lexists(directory):
+            _run("chmod", "-R", "u+rwX", "--", directory)
+            _run("rm", "-rf", "--", directory)
+    except FileNotFoundError:  # A container that has no such programs.
+        with suppress(RecursionError):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(command, stderr=subprocess.DEVNULL, check=False)

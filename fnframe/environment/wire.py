@@ -34,6 +34,7 @@ class Bind(Frame, tag=1):
     temporary_directory: str
     memory_kb: int
     response_payload: int
+    asynchronous_payload: int
 
 
 class Invoke(Frame, tag=2):

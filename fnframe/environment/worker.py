@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import schema
 from ..context import Context
-from ..errors import FnframeError
+from ..errors import FnframeError, PayloadTooLarge
 from ..event import encode_json
 from ..outcome import INVALID_EVENT, INVALID_RESULT, RESPONSE_TOO_LARGE
 from . import failure
@@ -120,6 +120,7 @@ class Worker:
         resource.setrlimit(resource.RLIMIT_FSIZE, (storage, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
         self._memory_kb = bind.memory_kb
         self._response_payload = bind.response_payload
+        self._asynchronous_payload = bind.asynchronous_payload
         self._handler = definition.handler
         self._arguments, self._decode = self._app.signatures[bind.function]
         self._loop: Any = None
@@ -188,6 +189,8 @@ class Worker:
 
     def _enqueue(self, function: str, data: Any) -> Any:
         body = encode_json(data)
+        if len(body) > self._asynchronous_payload:
+            raise PayloadTooLarge(function, len(body), self._asynchronous_payload)
         if self._loop is not None and self._loop.is_running():
             self._sent += 1
             return self._loop.exchange(Send(function, body, self._sent))

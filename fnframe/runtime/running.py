@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 
 from ..clock import Clock, SystemClock
 from ..dispatch.delivery import Delivery
@@ -27,7 +28,7 @@ from ..environment.readiness import Readiness
 from ..environment.slot import remove
 from ..environment.target import directory_of
 from ..environment.wire import Ack, Send
-from ..errors import ConfigurationError, NotRunning
+from ..errors import ConfigurationError, FnframeError, NotRunning
 from ..event import Event, encode_json, new_id, now
 from ..function import Function
 from ..trigger import Trigger, kind_of
@@ -206,7 +207,7 @@ class Running:
             while self._bundle.has_ended():
                 try:
                     await self.reload()
-                except (ConfigurationError, OSError) as error:
+                except (FnframeError, OSError) as error:
                     text = "the template of app %r died and it cannot be imported now: %s; trying again in %.0f s"
                     log.error(text, self.manifest.app, error, delay)  # noqa: TRY400
                     self.pool.refuse(f"the template died and the app cannot be imported: {error}")
@@ -226,7 +227,7 @@ class Running:
             return inline if function.isolation == "inline" and inline is not None else self.pool
 
         self.dispatcher.serve(bundle.manifest, environments)
-        self.pool.open(bundle.lanes, limits.response_payload)
+        self.pool.open(bundle.lanes, limits)
 
     def check_running(self) -> None:
         if self._closed:
@@ -319,7 +320,7 @@ async def _run(
             stack.callback(tasks.cancel_scope.cancel)
             readiness = Readiness(tasks)
             bundle = await start_bundle(source, readiness, app)
-            stack.push_async_callback(bundle.close)
+            stack.push_async_callback(bundle.close)  # Also where the app turns out not to fit.
             pool = Pool(
                 root,
                 max_environments=chosen.max_environments or 4 * (os.cpu_count() or 1),
@@ -351,7 +352,8 @@ async def _run(
         error = only(group)
         raise error from error.__cause__
     finally:
-        remove(root)
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(remove, root)
 
 
 def asked(data: Any, event: Event | None, payload: bytes | None) -> tuple[Event, str]:

@@ -293,49 +293,48 @@ def hold(megabytes):
     return held
 
 
-HOLD = "import sys; held = b'x' * (int(sys.argv[1]) * 2**20); print('held', flush=True); sys.stdin.read()"
+HOLD = "import sys; held = b'x' * (int(sys.argv[1]) * 2**20); sys.stdin.read()"
+
+
+def wait_for(path):
+    while not Path(path).exists():
+        time.sleep(0.002)
 
 
 @app.function(timeout=10.0)
 def children_hold(event):
-    """Children that hold so many MB each, for 100 ms after all have them."""
-    how, count, megabytes = event
+    """Children that hold so many MB each until the gate is there."""
+    how, count, megabytes, gate = event
     if how == "program":
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         children = [subprocess.Popen([sys.executable, "-c", HOLD, str(megabytes)], **pipes) for _ in range(count)]
-        for child in children:
-            child.stdout.readline()
-        time.sleep(0.1)
+        wait_for(gate)
         for child in children:
             child.communicate()
         return "held"
-    read, write = os.pipe()
-    gate, opener = os.pipe()
     for _ in range(count):
         if os.fork() == 0:
-            os.close(opener)
             held = hold(megabytes)
-            os.write(write, b".")
-            os.read(gate, 1)
+            wait_for(gate)
             os._exit(len(held) and 0)
     for _ in range(count):
-        os.read(read, 1)
-    time.sleep(0.1)
-    os.close(opener)
-    for _ in range(count):
         os.wait()
-    for descriptor in (read, write, gate):
-        os.close(descriptor)
     return "held"
 
 
 @app.function(timeout=10.0)
-def forks_share(megabytes):
+def forks_share(event):
+    megabytes, gate = event
     held = hold(megabytes)
     for _ in range(3):
         if os.fork() == 0:
-            time.sleep(0.1)
+            wait_for(gate)
             os._exit(len(held) and 0)
     for _ in range(3):
         os.wait()
     return "shared"
+
+
+@app.function(timeout=10.0)
+def sends_much(event, context: Context):
+    return context.enqueue("nothing", "x" * event)

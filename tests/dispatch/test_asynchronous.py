@@ -211,6 +211,20 @@ async def test_a_destination_that_cannot_be_reached_is_tried_again_without_the_f
     assert log() == ["cannot_tell"]
 
 
+async def test_a_record_is_not_lost_where_retries_do_not_wait(write_app, tmp_path, caplog):
+    listener = Listener()
+    settings = {"retry_base": 0.0}
+    (tmp_path / "blocked").touch()
+    async with run_target(write_app(APP), settings=settings, plugins=[listener]) as running:
+        await running.enqueue("cannot_tell", 1)
+        with anyio.fail_after(10):
+            while len(caplog.records) < 2:
+                await anyio.sleep(0.002)
+        (tmp_path / "blocked").unlink()
+        await running.drained()
+    assert listener.settled == [("cannot_tell", "success", 1, "file:blocked/file.jsonl")]
+
+
 async def test_a_record_that_its_destination_will_never_take_is_told_and_ends(world, caplog):
     running, clock, listener, _ = world
     await running.enqueue("returns_much", None)
@@ -222,13 +236,15 @@ async def test_a_record_that_its_destination_will_never_take_is_told_and_ends(wo
 
 async def test_records_are_lines_of_json_whatever_they_hold(world, tmp_path):
     running, clock, _, _ = world
-    for payload in (b'{"a":\n1}', b"", b"no json\n", b"\xff\n"):
+    deep = b"[" * 100_000
+    for payload in (b'{"a":\r\n1}', b"", b"no json\n", b"\xff\n", b'"' + b"9" * 30 + b'"', deep):
         await running.enqueue("fails", payload=payload)
     await drained(running, clock)
     records = [json.loads(line) for line in (tmp_path / "out" / "failed.jsonl").read_text().splitlines()]
     # In no order: retries wait for random times.
     payloads = [record["requestPayload"] for record in records]
-    assert sorted(payloads, key=str) == sorted([{"a": 1}, "", "no json\n", "/wo="], key=str)
+    expected = [{"a": 1}, "", "no json\n", "/wo=", "9" * 30, deep.decode()]
+    assert sorted(payloads, key=str) == sorted(expected, key=str)
 
 
 async def test_a_message_that_is_no_event_is_dropped_with_a_word(world, caplog):

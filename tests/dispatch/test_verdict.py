@@ -197,7 +197,7 @@ def test_an_event_that_was_no_good_never_ran():
 def test_no_environment_could_take_it():
     outcome = outcome_of(Rejected("all are busy"))
     assert (outcome.kind, outcome.error_type) == ("rejected", "TooManyRequestsException")
-    assert outcome.message == "Rate Exceeded. all are busy"
+    assert outcome.message == "all are busy"
     assert outcome.retry_after == 1.0
     assert (outcome.report.memory_method, outcome.report.environment_id) == ("unavailable", "")
 

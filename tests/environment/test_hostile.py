@@ -12,6 +12,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from facts import runs, state_of, until
 
 from fnframe import ConfigurationError, Failure, Success, hookimpl
 from fnframe.runtime.logs import LogLines
@@ -20,23 +21,6 @@ from fnframe.runtime.running import run_target
 pytestmark = pytest.mark.anyio
 APP = str(Path(__file__).parent.parent / "apps" / "hostile.py")
 LIES = ["an int", "a str", "no type", "bytes as type", "three", "nothing"]
-
-
-async def until(condition) -> None:
-    with anyio.fail_after(10):
-        while not condition():
-            await anyio.sleep(0.002)
-
-
-def state_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return "Z"
-
-
-def runs(pid: int) -> bool:
-    return state_of(pid) != "Z"
 
 
 async def begun(environment) -> None:
@@ -148,7 +132,7 @@ async def test_who_waits_when_the_app_ends_is_answered(tmp_path):
             while len(outcomes) < 4:
                 await anyio.sleep(0.002)
     assert Counter(outcome.kind for outcome in outcomes) == {"rejected": 3, "ended": 1}
-    assert {o.message for o in outcomes if o.kind == "rejected"} == {"Rate Exceeded. the app has ended"}
+    assert {o.message for o in outcomes if o.kind == "rejected"} == {"the app has ended"}
 
 
 async def test_a_function_has_its_turn_however_busy_another_is():
@@ -290,6 +274,8 @@ real = os.fork
 
 def fork():
     if (HERE / "full").exists():
+        with open(HERE / "log", "a") as log:
+            log.write("refused\\n")
         raise BlockingIOError(11, "Resource temporarily unavailable")
     return real()
 
@@ -301,6 +287,11 @@ from fnframe import App
 app = App("nofork")
 
 
+@app.function(provisioned_concurrency=1)
+def warm():
+    return "warm"
+
+
 @app.function(timeout=30.0)
 def waits():
     while not (HERE / "gate").exists():
@@ -310,7 +301,7 @@ def waits():
 
 
 async def test_a_template_that_cannot_fork_says_so_and_what_runs_goes_on(write_app, tmp_path):
-    async with run_target(write_app(NO_FORK), settings={"max_environments": 4}) as running:
+    async with run_target(write_app(NO_FORK), settings={"max_environments": 5}) as running:
         outcomes = []
 
         async def invoke():
@@ -333,5 +324,17 @@ async def test_a_template_that_cannot_fork_says_so_and_what_runs_goes_on(write_a
         pids = {environment.pid for environment in running.pool._live}
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        await until(lambda: not running.pool._live)
+        await until(lambda: not pids & {environment.pid for environment in running.pool._live})
         assert (await running.invoke("waits")).unwrap() == "waited"
+
+
+async def test_what_cannot_be_forked_is_not_provisioned_again_at_once(write_app, tmp_path):
+    async with run_target(write_app(NO_FORK)) as running:
+        await until(lambda: running.pool._lanes["warm"].idle)
+        (tmp_path / "full").touch()
+        os.kill(running.pool._lanes["warm"].idle[0].pid, signal.SIGKILL)
+        await until((tmp_path / "log").exists)
+        with anyio.move_on_after(0.3):  # For so long there is nothing more to see.
+            while (tmp_path / "log").read_text().count("refused") < 5:
+                await anyio.sleep(0.002)
+        assert (tmp_path / "log").read_text().count("refused") < 5

@@ -80,3 +80,34 @@ def test_nothing_is_raised_in_a_plain_event_loop():
 
     asyncio.run(program())
     assert problems == []
+
+
+@pytest.mark.anyio
+async def test_a_handler_that_enqueues_too_much_is_told_so_itself():
+    async with run_target(APP) as running:
+        for size in (1_100_000, 12_000_000):
+            outcome = await running.invoke("sends_much", size)
+            assert (outcome.kind, outcome.error_type) == ("failed", "PayloadTooLarge")
+            assert f"has {size + 2:,} bytes of data; the limit here is 1,048,576 bytes" in outcome.message
+        assert len((await running.invoke("sends_much", 1_000_000)).unwrap()) > 0
+
+
+@pytest.mark.anyio
+async def test_where_the_limit_is_raised_it_may_be_larger_than_a_response(write_app):
+    source = """
+from fnframe import App, Context, Limits
+
+app = App("large", limits=Limits(asynchronous_payload=20_000_000))
+
+
+@app.function()
+def takes(event):
+    return None
+
+
+@app.function(timeout=10.0)
+def sends(event, context: Context):
+    return context.enqueue("takes", "x" * event)
+"""
+    async with run_target(write_app(source)) as running:
+        assert len((await running.invoke("sends", 15_000_000)).unwrap()) > 0

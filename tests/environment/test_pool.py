@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from facts import until
 
 from fnframe import Failure, Success, hookimpl
 from fnframe.environment.lane import SHORT
@@ -19,12 +20,6 @@ APP = str(Path(__file__).parent.parent / "apps" / "behaviours.py")
 
 def pool_of(running):
     return running.pool
-
-
-async def until(condition) -> None:
-    with anyio.fail_after(10):
-        while not condition():
-            await anyio.sleep(0.001)
 
 
 async def test_an_idle_environment_is_used_again_most_recent_first(tmp_path):
@@ -243,6 +238,26 @@ async def test_a_call_cancelled_behind_another_ends_when_its_turn_comes(tmp_path
         assert sorted(report.outcome for report in heard.reports) == ["Invocation.Cancelled", "success"]
         assert (await running.invoke("writes_when", [str(log), "third", ""])).report.outcome == "success"
     assert log.read_text().split()[-2:] == ["first", "third"]
+
+
+async def test_a_call_cancelled_behind_one_whose_environment_dies_needs_no_other(tmp_path):
+    heard = Reports()
+    async with run_target(APP, settings={"max_environments": 2}, plugins=[heard]) as running:
+        pool_of(running)._lanes["waits_for"].longest = 0.0  # As if it had been short for long: the pool sends ahead.
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(running.invoke, "waits_for", str(tmp_path / "never"))
+            await until(lambda: any(each.in_flight and each.ready for each in running.pool._live))
+            (environment,) = (each for each in running.pool._live if each.in_flight)
+            with anyio.CancelScope() as scope:
+                async with anyio.create_task_group() as cancelled:
+                    cancelled.start_soon(running.invoke, "waits_for", str(tmp_path / "never"))
+                    await until(lambda: len(environment.in_flight) == 2)
+                    scope.cancel()
+            os.kill(environment.pid, signal.SIGKILL)
+            await until(lambda: len(heard.reports) == 2)
+        cancelled_report, ended = sorted(heard.reports, key=lambda report: report.outcome)
+        assert (cancelled_report.outcome, cancelled_report.environment_id) == ("Invocation.Cancelled", "")
+        assert ended.outcome == "Runtime.ExitError"
 
 
 async def test_the_template_may_die():

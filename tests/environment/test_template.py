@@ -67,6 +67,15 @@ def test_a_file_that_runs_its_app_is_refused_at_the_line(start, tmp_path):
     assert 'put it under `if __name__ == "__main__":`' in told.message
 
 
+@pytest.mark.parametrize("folder", ["anyio", "asyncio", "trio"])
+def test_an_app_may_lie_in_a_folder_of_any_name(start, tmp_path, folder):
+    (tmp_path / folder).mkdir()
+    _, host = start("def load():\n    raise ValueError('no way')\nload()\n", f"{folder}/app.py")
+    told = Reader().feed(host.recv(65536))[0]
+    assert told.where == f"{tmp_path}/{folder}/app.py:2"
+    assert told.traceback.count("File ") == 2
+
+
 def test_a_librarys_error_is_told_at_the_apps_line(start, tmp_path):
     """Also where the library lies in a folder that is no installed one, as an editable one does."""
     (tmp_path / "elsewhere").mkdir()

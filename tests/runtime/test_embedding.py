@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from facts import runs, until
 
 from fnframe import Failure, Success, hookimpl
 from fnframe.runtime import running as running_module
@@ -21,19 +22,6 @@ from hostile import app
 
 pytestmark = pytest.mark.anyio
 APP = str(Path(__file__).parent.parent / "apps" / "hostile.py")
-
-
-async def until(condition) -> None:
-    with anyio.fail_after(10):
-        while not condition():
-            await anyio.sleep(0.002)
-
-
-def runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 class Settled:
