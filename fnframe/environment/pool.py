@@ -333,8 +333,7 @@ class Pool(Owner):
                 elif end > now:
                     soonest = min(soonest, end)
             if lane.live < lane.function.provisioned_concurrency:
-                if lane.provision_after <= now:
-                    self._provision(lane)
+                self._provision(lane)
                 soonest = min(soonest, max(lane.provision_after, now + INIT_BACKOFF))
             for slot in list(lane.slots):
                 end = slot.empty_since + self._idle_timeout
@@ -408,9 +407,9 @@ class Pool(Owner):
                 self._waiting += 1
                 lane.waiting.appendleft(invocation)
         if environment.reason != "idle":  # Whoever ended an idle one knows what the room is for.
-            if lane is not None and environment.reason == "init":
-                lane.provision_after = time.monotonic() + INIT_BACKOFF
-            elif lane is not None:
+            if lane is not None:
+                if not environment.ready and environment.reason != "cancelled":
+                    lane.provision_after = time.monotonic() + INIT_BACKOFF
                 self._provision(lane)
             self._serve_starving()
 
@@ -463,7 +462,7 @@ class Pool(Owner):
         return self._can_start(lane)
 
     def _provision(self, lane: Lane) -> None:
-        while lane.live < lane.function.provisioned_concurrency:
+        while lane.live < lane.function.provisioned_concurrency and lane.provision_after <= time.monotonic():
             if lane.templates.template.ended.is_set() or not self._start(lane, None):
                 return
 

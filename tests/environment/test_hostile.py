@@ -330,10 +330,14 @@ async def test_a_template_that_cannot_fork_says_so_and_what_runs_goes_on(write_a
 
 async def test_what_cannot_be_forked_is_not_provisioned_again_at_once(write_app, tmp_path):
     async with run_target(write_app(NO_FORK)) as running:
-        await until(lambda: running.pool._lanes["warm"].idle)
+        idle = running.pool._lanes["warm"].idle
+        await until(lambda: idle)
         (tmp_path / "full").touch()
-        os.kill(running.pool._lanes["warm"].idle[0].pid, signal.SIGKILL)
-        await until((tmp_path / "log").exists)
+        first = idle[0].pid
+        os.kill(first, signal.SIGKILL)  # The spare takes its place, and there is no other spare.
+        await until(lambda: (tmp_path / "log").exists() and idle and idle[0].pid != first)
+        os.kill(idle[0].pid, signal.SIGKILL)
+        await until(lambda: (tmp_path / "log").read_text().count("refused") > 1)
         with anyio.move_on_after(0.3):  # For so long there is nothing more to see.
             while (tmp_path / "log").read_text().count("refused") < 5:
                 await anyio.sleep(0.002)
