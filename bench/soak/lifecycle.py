@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import os
 import random
 import sys
@@ -149,6 +150,7 @@ def grown(first: dict[str, float], last: dict[str, float]) -> list[str]:
 
 
 async def main(invocations: int, seed: int, root: Path) -> int:
+    logging.getLogger("fnframe.functions").setLevel(logging.CRITICAL)  # The handlers fail since they are asked to.
     tally, counts = Tally(), []
     async with app.run(max_environments=ENVIRONMENTS, idle_timeout=IDLE_TIMEOUT) as running:
         await stage(running, FUNCTIONS, seed, tally)
