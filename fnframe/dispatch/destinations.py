@@ -88,14 +88,15 @@ def _record(function: Function, event: Event, outcome: Outcome, condition: str, 
 
 def _within(payload: bytes, content_type: str) -> Any:
     """A payload as part of a record, which is one line: JSON as itself, else text, else base64."""
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        return payload
     if content_type == JSON:
         with suppress(msgspec.DecodeError, RecursionError):
             # In valid JSON a line break is never part of a value.
-            return msgspec.json.decode(payload.replace(b"\n", b" ").replace(b"\r", b" "), type=msgspec.Raw)
-    try:
-        return payload.decode()
-    except UnicodeDecodeError:
-        return payload
+            return msgspec.json.decode(text.replace("\n", " ").replace("\r", " "), type=msgspec.Raw)
+    return text
 
 
 def _append(path: Path, line: bytes) -> None:

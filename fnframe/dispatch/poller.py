@@ -150,7 +150,7 @@ class Poller:
             except Exception as error:
                 delay = self._policy.delay(attempt)
                 again = f"trying again in {delay:.1f} s"
-                log.error(told, self._name, event.id, destination, type(error).__name__, error, again)  # noqa: TRY400
+                log.warning(told, self._name, event.id, destination, type(error).__name__, error, again)
                 await self._clock.wait(anyio.Event(), self._clock.monotonic() + delay)
             else:
                 return True
