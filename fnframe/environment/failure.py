@@ -7,11 +7,18 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from .wire import Raised
 
 PACKAGE = str(Path(__file__).parent.parent)
 INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-MACHINERY = tuple(f"{path}/{name}/" for path in INSTALLED for name in ("asyncio", "anyio", "trio", "msgspec"))
+# What fnframe needs lies where msgspec does, also where that is no place of this interpreter's own.
+MACHINERY = tuple(
+    f"{path}/{name}/"
+    for path in (*INSTALLED, str(Path(msgspec.__file__).parent.parent))
+    for name in ("asyncio", "anyio", "trio", "msgspec")
+)
 LONGEST_TEXT = 64 * 1024
 LONGEST_FRAME = 4096
 MOST_FRAMES = 100
