@@ -47,7 +47,8 @@ class Context:
 
         Returns the event's id once the engine has accepted it; in an async handler, an awaitable of it. What was
         accepted stands even if this handler then fails; its id derives from this event's id and a counter, so that
-        a retry repeats rather than multiplies. Raises `FnframeError` when it was refused.
+        a retry repeats rather than multiplies. Raises `PayloadTooLarge` for more than the app's
+        `Limits.asynchronous_payload`, and another `FnframeError` when it was refused.
         """
         if self._enqueue is None:
             raise RuntimeError("context.enqueue() works while an invocation runs; this context belongs to none")

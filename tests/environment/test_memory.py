@@ -73,10 +73,18 @@ def test_a_process_that_is_gone_has_nothing():
     assert memory.resident_kb(process.pid) == memory.private_kb(process.pid) == 0
 
 
+def busy(running) -> list:
+    return [environment for environment in running.pool._live if environment.in_flight and environment.pid]
+
+
 def counted_kb(running) -> int:
     """What was counted of the environment that is busy beyond its own process."""
-    busy = [environment for environment in running.pool._live if environment.in_flight and environment.pid]
-    return max((each._sampled_kb - memory.resident_kb(each.pid) for each in busy), default=0)
+    return max((each._sampled_kb - memory.resident_kb(each.pid) for each in busy(running)), default=0)
+
+
+def own_kb(running) -> list[int]:
+    """What each child of the environment that is busy has for itself."""
+    return [memory.private_kb(child) for each in busy(running) for child in memory.descendants(each.pid)]
 
 
 @pytest.mark.anyio
@@ -115,7 +123,8 @@ async def test_children_that_share_their_parents_memory_are_within_its_limit(tmp
             outcomes.append(await running.invoke("forks_share", [70, str(gate)]))
 
         tasks.start_soon(invoke)
-        await until(lambda: counted_kb(running) > 0)
+        await until(lambda: len(own_kb(running)) == 3)
+        await until(lambda: counted_kb(running) > sum(own_kb(running)) / 2)  # At least two of them were looked at.
         gate.touch()
     assert outcomes[0].unwrap() == "shared"
     assert 70 < outcomes[0].report.max_memory_used_mb < 128
