@@ -87,8 +87,10 @@ async def test_a_task_that_is_left_sending_leaves_its_answer_to_nobody():
             outcomes.append(await running.invoke("leaves_sending", data))
 
         async with anyio.create_task_group() as tasks:
+            os.kill(environment.pid, signal.SIGSTOP)  # It says nothing before the host is busy.
             tasks.start_soon(invoke, "leave")
             await begun(environment)
+            os.kill(environment.pid, signal.SIGCONT)
             # The host is busy until all that the environment has to say has come.
             keep_busy_until(lambda: says_something(environment) and state_of(environment.pid) == "S")
         await invoke("send")
@@ -106,9 +108,11 @@ async def test_an_environment_that_answers_and_then_dies_is_not_served_again():
             outcomes.append(await running.invoke("echo", data))
 
         async with anyio.create_task_group() as tasks:
+            os.kill(environment.pid, signal.SIGSTOP)  # It says nothing before the host is busy.
             for data in range(3):
                 tasks.start_soon(invoke, data)
             await begun(environment)
+            os.kill(environment.pid, signal.SIGCONT)
             # The host is busy until the answer and the end have come.
             keep_busy_until(lambda: says_something(environment))
             os.kill(environment.pid, signal.SIGKILL)
