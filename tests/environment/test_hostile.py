@@ -334,8 +334,8 @@ async def test_a_template_that_cannot_fork_says_so_and_what_runs_goes_on(write_a
 
 async def test_what_cannot_be_forked_is_not_provisioned_again_at_once(write_app, tmp_path):
     async with run_target(write_app(NO_FORK)) as running:
-        idle = running.pool._lanes["warm"].idle
-        await until(lambda: idle)
+        idle, templates = running.pool._lanes["warm"].idle, running.pool._lanes["warm"].templates
+        await until(lambda: idle and templates.spare and templates.spare.pid)
         (tmp_path / "full").touch()
         first = idle[0].pid
         os.kill(first, signal.SIGKILL)  # The spare takes its place, and there is no other spare.
