@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import anyio.to_thread
 from ..errors import ConfigurationError
 from ..function import Function, Limits
 from ..outcome import MemoryMethod
+from .alarm import Alarm
 from .invocation import NOTHING, Deliver, Ended, Invocation, Rejected
 from .lane import Lane
 from .process import EXIT_TIMEOUT, Owner, ProcessEnvironment, Reason
@@ -104,10 +106,17 @@ class Pool(Owner):
 
     async def run(self) -> None:
         """Hold deadlines, memory limits and idle ends, until cancelled."""
+        alarm = Alarm()
+        try:
+            await self._watch(alarm)
+        finally:
+            alarm.close()
+
+    async def _watch(self, alarm: Alarm) -> None:
         quiet = 0
         for looks in itertools.count():
             now = time.monotonic()
-            wake = now + TICK
+            deadline = math.inf
             quiet += 1
             for environment in [*self._live, *self._dying]:
                 if environment.deadline <= now:
@@ -115,9 +124,12 @@ class Pool(Owner):
                 elif environment.in_flight or environment.direct is not None:
                     quiet = 0
                     environment.sample(now, children=looks % CHILDREN_TICKS == 0)
-                wake = min(wake, environment.deadline)
+                deadline = min(deadline, environment.deadline)
             if quiet < QUIET_TICKS or self._dying:
-                await anyio.sleep(max(0.0, wake - time.monotonic()))
+                if deadline < now + TICK:
+                    await alarm.sleep_until(deadline)
+                else:
+                    await anyio.sleep(TICK)
                 continue
             self._asleep = anyio.Event()
             if not any(environment.direct for environment in self._live):  # A thread may have begun one just now.

@@ -31,8 +31,12 @@ if TYPE_CHECKING:
     from .template import Template
 
 RECEIVE = 64 * 1024
+MOST_AHEAD = 2
+"""Invocations that wait in a socket behind the one that runs: with two, half of the sends wake nobody."""
 LARGEST_AHEAD = 32 * 1024
-"""Bytes of data with which an invocation surely fits into a socket that is empty, which holds 200 KB."""
+"""Bytes of data with which an invocation surely fits into a socket, which holds 200 KB."""
+LARGEST_HELD = 8 * 1024
+"""Bytes of a frame that is sent together with others."""
 LARGEST_PIPE = 1024 * 1024
 """Bytes that a pipe can hold at the most: all that is left of an environment's output when it is dead."""
 CHILDHOOD = 0.01
@@ -70,6 +74,11 @@ class ProcessEnvironment:
         self._reader = Reader()
         self._watching = False
         self._sending = False
+        self._holding = False
+        """Whether small frames are held, to go out together when the replies that made room for them are taken: each
+        send wakes the environment, which costs the host more than the rest of an invocation."""
+        self._held: list[Invocation] = []
+        self._held_bytes = bytearray()
         self._lost = False
         self._bound = 0.0
         self._memory_kb = 0
@@ -114,28 +123,44 @@ class ProcessEnvironment:
         if len(self.in_flight) == 1 and self.ready:
             self._head(invocation, time.monotonic())
         frame = encode(_frame(invocation))
+        if self._holding and len(frame) <= LARGEST_HELD:
+            self._held.append(invocation)
+            self._held_bytes += frame
+        else:
+            self._send_now(frame, [invocation])
+
+    def _send_now(self, frames: bytearray, invocations: list[Invocation]) -> None:
+        """Send the frames of invocations, the last ones in flight."""
         try:
-            sent = self._connection.send(frame, socket.MSG_DONTWAIT)
+            sent = self._connection.send(frames, socket.MSG_DONTWAIT)
         except BlockingIOError:
             sent = 0
-        except OSError:  # It is dead already, so it did not begin this.
-            self.in_flight.pop()
-            invocation.environment = None
+        except OSError:  # It is dead already, so it did not begin these.
+            for invocation in invocations:
+                self.in_flight.remove(invocation)
+                invocation.environment = None
             self.kill("exit")
-            self._owner.place(invocation)
+            for invocation in invocations:
+                self._owner.place(invocation)
             return
-        if sent < len(frame):
-            invocation.unsent = memoryview(frame)[sent:]
-            invocation.wake()
+        if sent < len(frames):
+            invocations[-1].unsent = memoryview(frames)[sent:]
+            invocations[-1].wake()
+
+    def _send_held(self) -> None:
+        self._holding = False
+        if self._held and self.reason is None:
+            self._send_now(self._held_bytes, self._held)
+        self._held, self._held_bytes = [], bytearray()
 
     def takes_ahead(self, invocation: Invocation) -> bool:
         """Whether this invocation may wait in the socket behind the one that is running.
 
         Only if all of it fits: what else is said meanwhile must not come into the middle of it.
         """
-        if not self.ready or len(self.in_flight) != 1 or self.in_flight[0].unsent:
+        if not self.ready or not 1 <= len(self.in_flight) <= MOST_AHEAD or self.in_flight[-1].unsent:
             return False
-        return len(invocation.event.data) <= LARGEST_AHEAD
+        return len(invocation.event.data) + len(invocation.event.origin) <= LARGEST_AHEAD
 
     async def send_rest(self, invocation: Invocation) -> None:
         """Send more of a large frame, as soon as the socket takes it."""
@@ -168,8 +193,19 @@ class ProcessEnvironment:
         self.reason = reason
         self.deadline = time.monotonic() + EXIT_TIMEOUT
         if self.pid is not None:
-            _kill_group(self.pid)
+            self._kill_group(self.pid)
         self._owner.gone(self, self._unstarted())
+
+    def _kill_group(self, pid: int) -> None:
+        """Kill its process group, and let its process id go: nobody will signal it again."""
+        for kill in (os.killpg, os.kill):  # The group exists only once the child has made it.
+            try:
+                kill(pid, signal.SIGKILL)
+                break
+            except ProcessLookupError:
+                continue
+        self.pid = None
+        self.template.release(pid)
 
     def _unstarted(self) -> list[Invocation]:
         """Take back what it did not begin: all that was sent behind the first, which it may be running.
@@ -226,9 +262,11 @@ class ProcessEnvironment:
         except msgspec.DecodeError:  # A handler wrote into the descriptor of its own connection.
             self.kill("exit")
             return
+        self._holding = True
         for frame in frames:
             if self.reason is None:
                 self._take(frame)
+        self._send_held()
 
     def _take(self, frame: Any) -> None:
         kind = type(frame)
@@ -316,7 +354,7 @@ class ProcessEnvironment:
     def born(self, pid: int) -> None:
         self.pid = pid
         if self.reason is not None:
-            _kill_group(pid)
+            self._kill_group(pid)
 
     def exited(self, exit_: Exited) -> None:
         self._exit = exit_
@@ -324,8 +362,6 @@ class ProcessEnvironment:
             if self._watching:
                 self._readable()  # What it said last may still wait in the socket.
             self.kill("exit")
-        self.template.release(exit_.pid)
-        self.pid = None  # From now on its id may be another's.
 
     def lost(self, reaped: Reaped | None) -> None:
         """It is gone, or the template is, or its exit status did not come in time: answer what it was running."""
@@ -461,15 +497,6 @@ def is_spent(reply: Reply | None) -> bool:
 
 def _frame(invocation: Invocation) -> Invoke:
     return Invoke(invocation.request_id, invocation.function.timeout, invocation.attempt, invocation.event)
-
-
-def _kill_group(pid: int) -> None:
-    for kill in (os.killpg, os.kill):  # The group exists only once the child has made it.
-        try:
-            return kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    return None
 
 
 def raise_descriptor_limit() -> None:

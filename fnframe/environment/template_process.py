@@ -134,8 +134,11 @@ class _Template:
         self._reader = Reader()
         self._pid = os.getpid()
         self._given: deque[int] = deque()
-        self._environments: dict[int, bool] = {}
-        """Process ids, and whether their exit was told."""
+        self._environments: set[int] = set()
+        self._told: set[int] = set()
+        """Environments whose exit the host knows."""
+        self._released: set[int] = set()
+        """Environments that the host will not signal any more, dead or not."""
 
     def serve(self) -> None:
         wake, wake_end = socket.socketpair()
@@ -171,7 +174,9 @@ class _Template:
             if isinstance(frame, Fork):
                 self._fork(frame, socket.socket(fileno=self._given.popleft()), self._given.popleft())
             elif isinstance(frame, Release):
-                self._reap(frame.pid)
+                self._released.add(frame.pid)
+                if frame.pid in self._told:
+                    self._reap(frame.pid)
         return bool(data)
 
     def _fork(self, fork: Fork, connection: socket.socket, output: int) -> None:
@@ -193,34 +198,35 @@ class _Template:
         os.close(output)
         if pid < 0:
             return _put(self._control, Forked(fork.number, 0, problem))
-        self._environments[pid] = False
+        self._environments.add(pid)
         return _put(self._control, Forked(fork.number, pid))
 
     def _tell_exits(self) -> None:
-        for pid, told in self._environments.items():
-            if told:
-                continue
+        for pid in self._environments - self._told:
             # Not reaped: the host may be about to signal this process group, and its id must stay taken.
             status = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if status is not None:
-                self._environments[pid] = True
+                self._told.add(pid)
                 exited = status.si_code == os.CLD_EXITED
                 code = status.si_status if exited else -status.si_status
                 _put(self._control, Exited(pid, code, status.si_code == os.CLD_DUMPED))
+                if pid in self._released:
+                    self._reap(pid)
         self._sweep()
 
     def _reap(self, pid: int) -> None:
         """End what the environment left in its process group, then let its id go."""
         _kill(os.killpg, pid)
         _, _, usage = os.wait4(pid, 0)
-        del self._environments[pid]
+        for known in (self._environments, self._told, self._released):
+            known.discard(pid)
         cpu = usage.ru_utime + usage.ru_stime
         _put(self._control, Reaped(pid, peak_kb(usage.ru_maxrss), round(cpu * 1e6)))
         self._sweep()
 
     def _sweep(self) -> None:
         """End orphans: what left its process group falls to the template when its environment is gone."""
-        for pid in _children(self._pid) - self._environments.keys():
+        for pid in _children(self._pid) - self._environments:
             _kill(os.kill, pid)
             os.waitpid(pid, os.WNOHANG)
 

@@ -118,7 +118,7 @@ class Fork(Frame, tag=32):
 
 
 class Release(Frame, tag=33):
-    """The host will not signal this process any more: reap it."""
+    """The host will not signal this process any more: reap it, as soon as it is dead."""
 
     pid: int
 

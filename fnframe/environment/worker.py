@@ -19,7 +19,6 @@ import threading
 import time
 import traceback
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import schema
@@ -232,9 +231,14 @@ def _accepted(ack: Ack) -> str:
 
 
 def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # closed or replaced by the handler
-            stream.flush()
+    try:  # Each may be closed or replaced by the handler.
+        sys.stdout.flush()
+    except Exception:  # noqa: S110
+        pass
+    try:
+        sys.stderr.flush()
+    except Exception:  # noqa: S110
+        pass
 
 
 def _has_child() -> bool:
