@@ -81,7 +81,7 @@ class Dispatcher:
 
         Cancelled, it ends the invocation, which is reported as soon as it is known what it used.
         """
-        served = self._find(name)
+        served = self._served.get(name) or self._find(name)
         invocation = Invocation(served.function, event, request_id, trigger, invocation_type, attempt)
         refused = self._admit(served, invocation)
         if refused is not None:

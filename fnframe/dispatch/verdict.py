@@ -102,7 +102,7 @@ class Judge:
             None if cpu_us is None else cpu_us / 1000,
             environment.id if environment is not None else "",
             event.id,
-            _trace_id(event.traceparent),
+            None if event.traceparent is None else _trace_id(event.traceparent),
             None,
             function.tags,
             self._node,
@@ -138,5 +138,5 @@ def _exit_text(exit_: Exited | None) -> str:
     return f"Runtime exited with error: signal: {signal}{' (core dumped)' if exit_.core_dumped else ''}"
 
 
-def _trace_id(traceparent: str | None) -> str | None:
-    return traceparent.split("-")[1] if traceparent and traceparent.count("-") >= 3 else None
+def _trace_id(traceparent: str) -> str | None:
+    return traceparent.split("-")[1] if traceparent.count("-") >= 3 else None
