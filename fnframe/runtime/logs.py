@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from ..event import encode_json, now
+from ..event import encode_json
 from ..hookspecs import hookimpl
 from ..outcome import SUCCESS, TIMED_OUT, Failure, Success
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from ..function import Function
     from ..outcome import Outcome, Report
 
@@ -109,7 +108,7 @@ class _Text:
     def error(self, report: Report, failure: Failure) -> str:
         if failure.error_type == TIMED_OUT:
             problem = failure.message.rpartition("Error: ")[2]
-            return f"{timestamp(now())} {report.request_id} {problem}\n\n"
+            return f"{timestamp()} {report.request_id} {problem}\n\n"
         if failure.kind == "ended":
             return f"{failure.message}\n{failure.error_type}\n"
         stack = ["Traceback (most recent call last):\n", *failure.stack_trace] if failure.stack_trace else []
@@ -189,14 +188,28 @@ def billed_ms(report: Report) -> int:
     return math.ceil(round(report.duration_ms + (report.init_duration_ms or 0.0), 6))
 
 
-def timestamp(time: dt.datetime) -> str:
-    """A time in UTC as Lambda's logs write it: RFC 3339 with milliseconds."""
-    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+_second = (0, "")
+"""The second of the last record, and its text."""
+
+
+def timestamp() -> str:
+    """The time now as Lambda's logs write it: RFC 3339 in UTC, with milliseconds.
+
+    Every record has one, and making it anew would take longer than all else of the record: within a second only the
+    milliseconds change.
+    """
+    global _second
+    seconds, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
+    known, text = _second
+    if seconds != known:
+        text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+        _second = seconds, text
+    return f"{text}.{milliseconds:03d}Z"
 
 
 def _record(kind: str, request_id: str, function: str, rest: dict[str, Any]) -> str:
     record = {"requestId": request_id, "functionName": function, **rest}
-    return encode_json({"time": timestamp(now()), "type": kind, "record": record}).decode() + "\n"
+    return encode_json({"time": timestamp(), "type": kind, "record": record}).decode() + "\n"
 
 
 def _status(report: Report) -> str:
