@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .app import App
+    from .batch import Batch, Record, Window
     from .context import Context
     from .errors import (
         ConfigurationError,
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from .function import Function, Limits, Manifest
     from .hookspecs import hookimpl
     from .outcome import Failure, Outcome, Report, Success
+    from .polled import QueueTrigger, StreamTrigger
     from .schema import InvalidEvent
     from .trigger import Mapping, State, Trigger
 
 _HOMES = {
     "App": "app",
+    "Batch": "batch",
     "ConfigurationError": "errors",
     "Context": "context",
     "Event": "event",
@@ -45,17 +48,22 @@ _HOMES = {
     "Outcome": "outcome",
     "PayloadTooLarge": "errors",
     "QueueFull": "errors",
+    "QueueTrigger": "polled",
+    "Record": "batch",
     "RecursionStopped": "errors",
     "Report": "outcome",
     "State": "trigger",
+    "StreamTrigger": "polled",
     "Success": "outcome",
     "Trigger": "trigger",
     "TriggerFailed": "errors",
+    "Window": "batch",
     "hookimpl": "hookspecs",
 }
 
 __all__ = (
     "App",
+    "Batch",
     "ConfigurationError",
     "Context",
     "Event",
@@ -73,12 +81,16 @@ __all__ = (
     "Outcome",
     "PayloadTooLarge",
     "QueueFull",
+    "QueueTrigger",
+    "Record",
     "RecursionStopped",
     "Report",
     "State",
+    "StreamTrigger",
     "Success",
     "Trigger",
     "TriggerFailed",
+    "Window",
     "hookimpl",
 )
 

@@ -68,6 +68,7 @@ class App:
         ephemeral_storage: int = 512,
         retries: int = 2,
         maximum_age: float = 21_600.0,
+        poison: int = 3,
         reserved_concurrency: int | None = None,
         provisioned_concurrency: int = 0,
         isolation: Isolation = "process",
@@ -108,6 +109,7 @@ class App:
                     raise ConfigurationError(
                         f"expected a trigger such as Files(...), found {trigger!r}{hint}", where=where
                     )
+            _refuse_twice(triggers, where)
             self._add(
                 Function(
                     name=name or handler.__name__,
@@ -117,6 +119,7 @@ class App:
                     ephemeral_storage=ephemeral_storage,
                     retries=retries,
                     maximum_age=maximum_age,
+                    poison=poison,
                     reserved_concurrency=reserved_concurrency,
                     provisioned_concurrency=provisioned_concurrency,
                     isolation=isolation,
@@ -153,6 +156,18 @@ class App:
             raise ConfigurationError(problem, where=schema.where_defined(starter))
         self.starters.append(starter)
         return starter
+
+    def sign(self, definition: Definition) -> None:
+        """Learn how to call a handler. Raises as `schema.signature_of` does, and `ConfigurationError` where one of its
+        triggers has events that do not fit it."""
+        function = definition.function
+        signature = schema.signature_of(definition.handler)
+        for trigger in definition.triggers:
+            try:
+                trigger.check_handler(signature.annotation)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"function {function.name!r}: {error.problem}", where=function.where) from None
+        self.signatures[function.name] = signature
 
     def manifest(self) -> Manifest:
         """What a host needs to know of this app. Raises `ConfigurationError` when a declaration is incomplete."""
@@ -240,14 +255,15 @@ class App:
             raise ConfigurationError(
                 f"{function.name!r} is no name for a function: no spaces, '/' or ':'", where=function.where
             )
+        definition = Definition(function, handler, triggers)
         try:
-            self.signatures[function.name] = schema.signature_of(handler)
+            self.sign(definition)
         except NameError:
             # A type that the module defines further down; the template looks again when the module is complete.
             pass
         except (AttributeError, SyntaxError, TypeError) as error:
             raise ConfigurationError(f"function {function.name!r}: {error}", where=function.where) from None
-        self.definitions[function.name] = Definition(function, handler, triggers)
+        self.definitions[function.name] = definition
 
 
 def _refuse_in_template(verb: str) -> None:
@@ -265,6 +281,17 @@ def _caller(depth: int = 2) -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
+def _refuse_twice(triggers: tuple[Trigger, ...], where: str) -> None:
+    """Two that poll one source would take from each other what only one of them handles, or lets through."""
+    seen: set[tuple[str, str]] = set()
+    for trigger in [trigger for trigger in triggers if trigger.invocation_type == "polled"]:
+        mapping = kind_of(trigger), trigger.identity()
+        if mapping in seen:
+            problem = f"this function has {trigger.describe()} already: one trigger does for both"
+            raise ConfigurationError(problem, where=where)
+        seen.add(mapping)
+
+
 def _spec(trigger: Trigger, where: str) -> TriggerSpec:
     """Raises `ConfigurationError` for a field whose value is none of its type: a Struct does not look by itself."""
     try:
@@ -272,4 +299,19 @@ def _spec(trigger: Trigger, where: str) -> TriggerSpec:
         msgspec.json.decode(fields, type=type(trigger))
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"{trigger.describe()}: {error}", where=where) from None
+    if trigger.filter is not None:
+        _check_filter(trigger, trigger.filter, where)
     return TriggerSpec(kind_of(trigger), fields, trigger.describe())
+
+
+def _check_filter(trigger: Trigger, patterns: dict[str, Any] | list[dict[str, Any]], where: str) -> None:
+    from .filter.patterns import InvalidPattern, compile_patterns  # Most apps have no filter.
+
+    kind = type(trigger).__name__
+    if trigger.is_awaited():
+        problem = "somebody waits for the answer to each event, so none may be filtered; look at it in the function"
+        raise ConfigurationError(f"{kind}: {problem}", where=where)
+    try:
+        compile_patterns(patterns)
+    except InvalidPattern as error:
+        raise ConfigurationError(f"{kind}: filter: {error.problem}", where=where) from None

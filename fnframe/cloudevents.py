@@ -24,7 +24,7 @@ _HEADER_SAFE = "!#$&'()*+,/:;=?@[]<>\\^`{|}~"
 def to_structured(event: Event) -> bytes:
     """One JSON object of the content type `application/cloudevents+json`."""
     attributes: dict[str, Any] = {"specversion": "1.0", **_attributes(event)}
-    if _is_json(event.datacontenttype) and _is_valid(event.data):
+    if is_json(event.datacontenttype) and _is_valid(event.data):
         attributes["data"] = msgspec.Raw(event.data)
     else:
         attributes["data_base64"] = base64.b64encode(event.data).decode()
@@ -44,7 +44,7 @@ def from_structured(body: bytes) -> Event:
     try:
         if encoded is not None:
             data = msgspec.json.decode(encoded, type=bytes)
-        elif isinstance(content_type, str) and not _is_json(content_type) and data[:1] == b'"':
+        elif isinstance(content_type, str) and not is_json(content_type) and data[:1] == b'"':
             data = msgspec.json.decode(data, type=str).encode()  # Text that travelled as a JSON string.
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         name = "data" if encoded is None else "data_base64"
@@ -116,7 +116,8 @@ def _named(error: str) -> str:
     return error
 
 
-def _is_json(content_type: str) -> bool:
+def is_json(content_type: str) -> bool:
+    """Whether a content type says that the data is JSON."""
     essence = content_type.partition(";")[0].strip().lower()
     return essence == JSON or essence.endswith("+json")
 

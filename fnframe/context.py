@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from .sending import sendable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Enqueue = Callable[[str, Any], Any]
+    Send = Callable[[str, Any, str | None, float], Any]
 
 
 class Context:
@@ -17,7 +19,7 @@ class Context:
     `deadline` is a moment on `time.monotonic()`'s scale, `memory` the limit in MB, `attempt` 1 for the first try.
     """
 
-    __slots__ = ("_enqueue", "attempt", "deadline", "function", "memory", "request_id", "trace")
+    __slots__ = ("_send", "attempt", "deadline", "function", "memory", "request_id", "trace")
 
     def __init__(
         self,
@@ -28,7 +30,7 @@ class Context:
         deadline: float,
         attempt: int = 1,
         trace: str | None = None,
-        enqueue: Enqueue | None = None,
+        send: Send | None = None,
     ) -> None:
         self.request_id = request_id
         self.function = function
@@ -36,7 +38,7 @@ class Context:
         self.deadline = deadline
         self.attempt = attempt
         self.trace = trace
-        self._enqueue = enqueue
+        self._send = send
 
     def remaining(self) -> float:
         """Seconds until this invocation is ended; never below 0."""
@@ -50,9 +52,24 @@ class Context:
         a retry repeats rather than multiplies. Raises `PayloadTooLarge` for more than the app's
         `Limits.asynchronous_payload`, and another `FnframeError` when it was refused.
         """
-        if self._enqueue is None:
-            raise RuntimeError("context.enqueue() works while an invocation runs; this context belongs to none")
-        return self._enqueue(function, data)
+        return self._hand_over(f"function:{function}", data, None, 0.0)
+
+    def send(
+        self, target: str, data: Any = None, *, key: str | None = None, group: str | None = None, delay: float = 0.0
+    ) -> Any:
+        """Send a message to a queue (`"orders"`, `"queue:orders"`) or publish a record to a stream (`"stream:clicks"`).
+
+        Messages of one `group` are handled in order, one batch at a time; `delay` is in seconds. Records of one `key`
+        are handled in order. Returns as `enqueue` does, and what holds for its events holds here. Raises `ValueError`
+        for a target, or a combination, that makes no sense.
+        """
+        found = sendable(target, key=key, group=group, delay=delay)
+        return self._hand_over(str(found), data, group if key is None else key, delay)
+
+    def _hand_over(self, target: str, data: Any, key: str | None, delay: float) -> Any:
+        if self._send is None:
+            raise RuntimeError("a context sends while its invocation runs; this one belongs to none")
+        return self._send(target, data, key, delay)
 
     def __repr__(self) -> str:
         return f"<Context {self.function} {self.request_id} attempt {self.attempt}, {self.remaining():.3f} s left>"

@@ -83,19 +83,19 @@ class QueueFull(FnframeError):
 class PayloadTooLarge(FnframeError):
     """An event's data is over the limit for asynchronous invocations; the event was not accepted."""
 
-    def __init__(self, function: str, size: int, limit: int) -> None:
+    def __init__(self, target: str, size: int, limit: int) -> None:
         self.size = size
         self.limit = limit
-        super().__init__(f"event for {function!r} has {size:,} bytes of data; the limit here is {limit:,} bytes")
+        super().__init__(f"event for {target!r} has {size:,} bytes of data; the limit here is {limit:,} bytes")
 
 
 class RecursionStopped(FnframeError):
     """A chain of functions that invoke each other reached its depth; the event was not accepted."""
 
-    def __init__(self, function: str, depth: int) -> None:
+    def __init__(self, target: str, depth: int) -> None:
         self.depth = depth
         super().__init__(
-            f"event for {function!r} refused: it is hop {depth} of a chain of functions that invoke each other, "
+            f"event for {target!r} refused: it is hop {depth} of a chain of functions that invoke each other, "
             f"and {depth - 1} is the limit; functions that feed each other without end are stopped here "
             "(`App(..., limits=Limits(depth=...))` raises it)"
         )

@@ -15,6 +15,11 @@ Isolation = Literal["process", "inline"]
 DESTINATIONS = ("function:", "file:")
 
 
+def is_destination(text: object) -> bool:
+    """Whether it says where a record can be put."""
+    return isinstance(text, str) and text.startswith(DESTINATIONS) and text not in DESTINATIONS
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of one app, Lambda's by default: `App("name", limits=Limits(timeout=3600))` raises one.
 
@@ -60,6 +65,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     ephemeral_storage: int = 512
     retries: int = 2
     maximum_age: float = 21_600.0
+    poison: int = 3
     reserved_concurrency: int | None = None
     provisioned_concurrency: int = 0
     isolation: Isolation = "process"
@@ -78,6 +84,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
             ("ephemeral_storage", self.ephemeral_storage, 512, limits.ephemeral_storage, "MB"),
             ("retries", self.retries, 0, 1_000, "retries"),
             ("maximum_age", self.maximum_age, 0, 14 * 86_400, "seconds"),
+            ("poison", self.poison, 1, 1_000, "ends of an environment"),
             (
                 "reserved_concurrency",
                 0 if self.reserved_concurrency is None else self.reserved_concurrency,
@@ -104,11 +111,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
                 f"reserved_concurrency ({self.reserved_concurrency})"
             )
         for option, destination in (("on_success", self.on_success), ("on_failure", self.on_failure)):
-            if destination is not None and (
-                not isinstance(destination, str)
-                or not destination.startswith(DESTINATIONS)
-                or destination in DESTINATIONS
-            ):
+            if destination is not None and not is_destination(destination):
                 self._refuse(f"{option} must be 'function:NAME' or 'file:PATH' (JSON lines), found {destination!r}")
         return self
 

@@ -29,6 +29,14 @@ def fnframe_register_triggers() -> list[type[Trigger]]:  # type: ignore[empty-bo
 
 
 @hookspec
+def fnframe_event_filtered(function: Function, event: Event, trigger: str) -> None:
+    """Called once for each event that its trigger's filter did not let through, and that is therefore not run.
+
+    `trigger` is the trigger's kind. What it raises is logged and dropped.
+    """
+
+
+@hookspec
 def fnframe_invocation_started(
     request_id: str, function: Function, event: Event, invocation_type: InvocationType, attempt: int
 ) -> None:
@@ -61,6 +69,7 @@ def fnframe_event_settled(
 ) -> None:
     """Called once for each asynchronous event that reached its end: success, or retries or age spent.
 
-    `destination` is where its record was put, if anywhere: a failure without one is lost to everybody but the
-    observers. What it raises is logged and dropped.
+    Of what queues and streams feed, for each batch, or part of one, that is done, and for each message and each range
+    of records that is given up on. `destination` is where a record of it was put; without one, what came of a queue
+    lies among its dead letters. What it raises is logged and dropped.
     """

@@ -16,6 +16,8 @@ MemoryMethod = Literal["peak-rss-reset", "high-water", "sampled", "unavailable"]
 Kind = Literal["rejected", "failed", "ended"]
 
 SUCCESS = "success"
+FILTERED = "filtered"
+"""In the report of an event that its trigger's filter did not let through."""
 THROTTLED = "TooManyRequestsException"
 TIMED_OUT = "Sandbox.Timedout"
 OUT_OF_MEMORY = "Runtime.OutOfMemory"

@@ -15,6 +15,7 @@ from .errors import ConfigurationError
 from .event import JSON, Event, decode_json
 
 Decode = Callable[[Event], Any]
+Complete = Callable[[Any, Any], Any]
 
 
 class InvalidEvent(Exception):
@@ -22,15 +23,22 @@ class InvalidEvent(Exception):
 
 
 class Signature(NamedTuple):
-    """How to call a handler: how many arguments it takes, and what makes the first of an event."""
+    """How to call a handler: how many arguments it takes, what makes the first of an event, and of which type it is.
+
+    `complete` makes the result of that argument and what the handler returned, where the argument has a say in it.
+    """
 
     arguments: int
     decode: Decode
+    annotation: Any = Any
+    complete: Complete | None = None
 
 
 def signature_of(handler: Callable[..., Any]) -> Signature:
-    """Raises as `parameters` and `event_decoder` do."""
-    return Signature(parameters(handler), event_decoder(handler))
+    """Raises as `parameters` and `annotation_of` do, and `TypeError` for a type that data cannot be decoded to."""
+    arguments, annotation = parameters(handler), annotation_of(handler)
+    complete = getattr(get_origin(annotation) or annotation, "complete", None) if _is_own(annotation) else None
+    return Signature(arguments, decoder_for(annotation), annotation, complete)
 
 
 def parameters(handler: Callable[..., Any]) -> int:
@@ -49,32 +57,35 @@ def parameters(handler: Callable[..., Any]) -> int:
     return min(len(positional), 2)
 
 
-def event_decoder(handler: Callable[..., Any]) -> Decode:
-    """What makes the handler's first argument of an event.
+def annotation_of(handler: Callable[..., Any]) -> Any:
+    """The annotation of the handler's first parameter, `Any` where it has none.
 
-    Raises `TypeError` when the annotation is no type that data can be decoded to, `NameError` when it names
-    something that does not exist (yet).
+    Raises `TypeError` when it is no type, `NameError` when it names something that does not exist (yet).
     """
     names = list(inspect.signature(handler).parameters)
     function = inspect.unwrap(handler)
     annotation = getattr(function, "__annotations__", {}).get(names[0], Any) if names else Any
     # Alone: what the others name may be there for type checkers only.
     first = types.SimpleNamespace(__annotations__={"event": annotation})
-    return decoder_for(get_type_hints(first, getattr(function, "__globals__", {}), include_extras=True)["event"])
+    return get_type_hints(first, getattr(function, "__globals__", {}), include_extras=True)["event"]
 
 
 def decoder_for(annotation: Any) -> Decode:
-    """The decoder for a type: `Event`, bytes, a class with `from_event`, a pydantic model, or what msgspec knows."""
+    """The decoder for a type: `Event`, bytes, a class with `from_event`, a pydantic model, or what msgspec knows.
+
+    Raises `TypeError` when data cannot be decoded to it.
+    """
     if annotation is Event:
         return _identity
     if annotation is Context:
         raise TypeError("the first parameter gets the event, the second the context: (event, context: Context)")
     if annotation is bytes:
         return _data
-    # A trigger's own types (a request, a batch) make themselves from the whole envelope.
-    from_event = getattr(get_origin(annotation) or annotation, "from_event", None)
-    if from_event is not None:
+    if _is_own(annotation):
+        from_event = (get_origin(annotation) or annotation).from_event
         arguments = get_args(annotation)
+        for argument in arguments:
+            decoder_for(argument)  # Refused here rather than at the first event.
         return lambda event: _fitting(from_event, event, *arguments)
     if annotation is Any or annotation is inspect.Parameter.empty:
         return _plain
@@ -84,6 +95,21 @@ def decoder_for(annotation: Any) -> Decode:
     decode = msgspec.json.Decoder(annotation, dec_hook=_decode_foreign).decode
     _refuse_unknown_types(annotation)
     return lambda event: _fitting(decode, event.data)
+
+
+def is_one_value(annotation: Any) -> bool:
+    """Whether a handler with this annotation takes the data of one record: not a list, nor what reads the event."""
+    if annotation in (Any, inspect.Parameter.empty, Event, bytes) or _is_own(annotation):
+        return False
+    several = msgspec.inspect.AnyType, msgspec.inspect.CollectionType, msgspec.inspect.TupleType
+    described = msgspec.inspect.type_info(annotation)
+    types_ = described.types if isinstance(described, msgspec.inspect.UnionType) else (described,)
+    return not any(isinstance(type_, several) for type_ in types_)
+
+
+def _is_own(annotation: Any) -> bool:
+    """Whether it is a type of a trigger's own (a request, a batch), which makes itself from the whole envelope."""
+    return hasattr(get_origin(annotation) or annotation, "from_event")
 
 
 def encode_result(value: Any) -> tuple[str, bytes]:

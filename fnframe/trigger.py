@@ -9,11 +9,12 @@ import msgspec
 from .outcome import InvocationType
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from anyio.abc import TaskStatus
 
+    from .engine.protocol import Queue, Stream
     from .event import Event
     from .function import Function
     from .outcome import Outcome
@@ -59,13 +60,36 @@ class Mapping(Protocol):
         """True under `fnframe dev`: whoever calls may see a stack trace."""
 
     async def invoke(self, event: Event) -> Outcome:
-        """Run the function and wait. The caller retries, if anybody does."""
+        """Run the function and wait. The caller retries, if anybody does.
+
+        What the trigger's filter does not let through is not run: a `Success` of nothing, whose report says `filtered`.
+        """
 
     async def enqueue(self, event: Event) -> bool:
         """Accept the event for an asynchronous invocation: fnframe runs it and retries.
 
-        Returns when the engine has it; False if an event with this id was accepted before (within the engine's
-        window for duplicates). Raises `QueueFull`, `PayloadTooLarge` or `RecursionStopped` when it was not accepted.
+        Returns when the engine has it, or when the trigger's filter did not let it through; False if an event with this
+        id was accepted before (within the engine's window for duplicates). Raises `QueueFull`, `PayloadTooLarge` or
+        `RecursionStopped` when it was not accepted.
+        """
+
+    def passes(self, event: Event) -> bool:
+        """Whether the trigger's filter lets the event through; `invoke` and `enqueue` ask it themselves.
+
+        For a trigger that gathers events before it hands them over. Observers are told of what does not pass.
+        """
+
+    def queue(self, name: str) -> Queue:
+        """The queue of this name in the app's engine."""
+
+    def stream(self, name: str) -> Stream:
+        """The stream of this name in the app's engine."""
+
+    async def poll(self, source: Queue | Stream, *, task_status: TaskStatus[str]) -> None:
+        """Feed the function from a queue or a stream until cancelled: for a `QueueTrigger` or `StreamTrigger`.
+
+        The source may be the app's own, or any that implements `fnframe.engine.protocol`. Batches, retries, order,
+        checkpoints and the end in order are the core's. `task_status.started` is called with a line for a person.
         """
 
 
@@ -88,12 +112,19 @@ class State(Protocol):
         """The keys that begin with `prefix` and their values, in the keys' order."""
 
 
-class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=str.lower, tag_field="trigger"):
+class Trigger(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower, tag_field="trigger"
+):
     """Base of every trigger: a frozen Struct whose fields are its configuration, checked in `__post_init__`.
+
+    Every trigger takes `filter=`, Lambda's filter patterns: one, or several of which one must fit. An event that does
+    not fit is not run. A subclass has nothing to do for it.
 
     The kind (`"http"` for `class Http`) is the class's name in lower case. The module of a trigger imports only
     fnframe and msgspec, since every template imports it; heavy libraries are imported in `run`.
     """
+
+    filter: dict[str, Any] | list[dict[str, Any]] | None = None
 
     invocation_type: ClassVar[InvocationType] = "asynchronous"
     """How events of this trigger come in, for the reports."""
@@ -125,12 +156,31 @@ class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=str.l
             texts = [await tasks.start(_run_one, mapping) for mapping in mappings]
             task_status.started(texts)
 
-    def identity(self) -> str:
-        """Under what name a mapping keeps its `state`: all fields, as JSON.
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for the function's answer to an event: then no event may be filtered."""
+        return self.invocation_type == "synchronous"
 
-        Override it to leave out what may change without beginning anew.
+    def check_handler(self, annotation: Any) -> None:
+        """Raise `ConfigurationError` where a handler whose first parameter has this annotation (`Any` for none) cannot
+        take the events of this trigger. Called when the function is declared."""
+
+    def document(self, event: Event, names: Collection[str]) -> dict[str, Any]:
+        """What a filter sees of an event: of the members that the event has, these, as decoded JSON.
+
+        By default the attributes of CloudEvents and `data`. Override it for what the trigger alone knows of its events.
         """
-        return msgspec.json.encode(self).decode()
+        from .filter.documents import event_document  # No business of a template.
+
+        return event_document(event, names)
+
+    def identity(self) -> str:
+        """Under what name a mapping keeps its `state`: all fields but the filter, as JSON.
+
+        Override it to leave out what else may change without beginning anew.
+        """
+        fields = msgspec.to_builtins(self)
+        del fields["filter"]
+        return msgspec.json.encode(fields).decode()
 
     def describe(self) -> str:
         """One line for a person, from the fields that are set."""

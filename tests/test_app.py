@@ -205,6 +205,27 @@ def test_a_handler_that_cannot_be_called_is_refused(refused, parameters, words):
         ("other = App('other', limits=Limits(memory='1'))  # here", ["memory", "whole number", "'1'"]),
         ("other = App('other', limits=Limits(depth=1.5))  # here", ["depth", "whole number", "1.5"]),
         ("@app.function(Bell('high'))  # here\ndef f(event): ...", ["Bell(pitch='high')", "Expected `int`, got `str`"]),
+        (
+            "@app.function(Bell(filter={'data': {'pitch': []}}))  # here\ndef f(event): ...",
+            [
+                "Bell: filter: Event pattern is not valid. Reason: Empty arrays",
+                'at `data.pitch` in {"data":{"pitch":[]}}',
+            ],
+        ),
+        (
+            "@app.function(Bell(filter=[{'type': ['x']}, {'tpye': 'x'}]))  # here\ndef f(event): ...",
+            ['"tpye" must be an object or an array - at `tpye` in {"tpye":"x"}'],
+        ),
+        ("@app.function(Bell(filter=[]))  # here\ndef f(event): ...", ["Filter is not an object in []"]),
+        ("@app.function(Bell(filter='x'))  # here\ndef f(event): ...", ["Bell(filter='x')", "`$.filter`"]),
+        (
+            "@app.function(Bell(filter={'a': [functools.reduce]}))  # here\ndef f(event): ...",
+            ["Bell(", "builtin_function_or_method is unsupported"],
+        ),
+        (
+            "class Call(Bell):\n invocation_type = 'synchronous'\n@app.function(Call(filter={}))  # here\ndef f(): ...",
+            ["Call: somebody waits for the answer to each event, so none may be filtered"],
+        ),
         ("app.run()  # here", ["while fnframe imports this file", '__name__ == "__main__"']),
     ],
 )
@@ -415,6 +436,21 @@ async def handler(event: Event, context: Context): ...
     assert [trigger.kind for trigger in function.triggers] == ["bell", "bell"]
     assert [trigger.text for trigger in function.triggers] == ["Bell(pitch=880)", "Bell()"]
     assert msgspec.json.decode(function.triggers[0].fields, type=made.Bell) == made.Bell(880)
+
+
+def test_a_filter_is_part_of_its_trigger_and_not_of_what_the_trigger_remembers(declare):
+    made = declare(
+        """
+@app.function(Bell(880, filter={"data": {"tags": ("x", "y")}}), Bell(880))
+def handler(event): ...
+"""
+    )
+    filtered, plain = made.app.manifest().functions[0].triggers
+    assert filtered.text == "Bell(pitch=880, filter={'data': {'tags': ('x', 'y')}})"
+    trigger = msgspec.json.decode(filtered.fields, type=made.Bell)
+    assert trigger.filter == {"data": {"tags": ["x", "y"]}}
+    assert trigger.identity() == msgspec.json.decode(plain.fields, type=made.Bell).identity()
+    assert trigger.identity() == '{"trigger":"bell","pitch":880}'
 
 
 def test_limits_are_lambdas_and_can_be_raised(declare):

@@ -59,6 +59,8 @@ class Progress(Listener):
         self._used: dict[str, Used] = {}
         self._given_up: list[GivenUp] = []
         self._succeeded = 0
+        self.filtered = 0
+        """How many events a trigger's filter did not let through."""
 
     @property
     def events(self) -> int:
@@ -79,6 +81,10 @@ class Progress(Listener):
         self._console.print(line, no_wrap=True, overflow="ellipsis")
 
     @hookimpl
+    def fnframe_event_filtered(self) -> None:
+        self.filtered += 1
+
+    @hookimpl
     def fnframe_event_settled(
         self, function: Function, event: Event, outcome: Outcome, attempts: int, destination: str | None
     ) -> None:
@@ -91,7 +97,9 @@ class Progress(Listener):
     def summary(self) -> None:
         """Print what happened to the events that reached their end, and what the invocations used."""
         failed = f", {len(self._given_up):,} failed" if self._given_up else ""
-        self._console.print(f"\n{counted(self.events, 'event')}: {self._succeeded:,} succeeded{failed}", style="bold")
+        filtered = f"; {self.filtered:,} filtered, and not run" if self.filtered else ""
+        line = f"\n{counted(self.events, 'event')}: {self._succeeded:,} succeeded{failed}{filtered}"
+        self._console.print(line, style="bold")
         for event in self._given_up[:LONGEST_LIST]:
             self._print_given_up(event)
         if len(self._given_up) > LONGEST_LIST:
@@ -101,7 +109,7 @@ class Progress(Listener):
             self._console.print(line, style="bold" if number == 0 else None, soft_wrap=True)
 
     def _print_given_up(self, event: GivenUp) -> None:
-        kept = f"kept in {event.destination}" if event.destination else "lost: it has no on_failure destination"
+        kept = f"kept in {event.destination}" if event.destination else "given up: it has no on_failure destination"
         tries = counted(event.attempts, "attempt")
         line = f"{event.subject} ({event.function}, {tries}), {kept}"
         for text, indent, style in ((line, "  ", "red"), (event.problem, "    ", None)):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from ..hookspecs import hookimpl
 from ..outcome import Failure
 from .errors import shown
 from .listener import Listener
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..event import Event
+    from ..function import Function
     from ..outcome import Outcome, Report
     from ..runtime.running import Running
 
@@ -49,6 +51,11 @@ class Screen(Listener):
         """Print an error in the app's files, and what it means for what is served."""
         self._console.print(Text.from_ansi(message), soft_wrap=True)
         self._console.print(f"{_clock()} {consequence}", style="yellow", soft_wrap=True)
+
+    @hookimpl
+    def fnframe_event_filtered(self, function: Function, event: Event) -> None:
+        line = f"{_clock()} filtered  {function.name}  {event.subject or event.id}"
+        self._console.print(line, style="dim", no_wrap=True, overflow="ellipsis")
 
     def _tell(self, report: Report, outcome: Outcome, event: Event | None) -> None:
         line = invocation_line(report, outcome, (event and event.subject) or "", _clock())

@@ -41,6 +41,8 @@ async def _run(target: str, settings: dict[str, object], stop: Stop, state: Path
             await _first(running, stop)
             if stop.signal is not None:
                 console.print("ending: what runs may finish; a second signal ends it at once", style="dim")
+            elif progress.filtered and not progress.events:
+                nothing = [f"nothing to run: {counted(progress.filtered, 'event')} came, and no filter let one through"]
             elif not progress.events:
                 nothing = await why_nothing(running, shown(str(state)))
             waiting = not_served(running)

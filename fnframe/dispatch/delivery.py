@@ -1,145 +1,192 @@
-"""Accepts events for asynchronous invocations, and sees that each reaches its end."""
+"""The pollers of an app: for each function's asynchronous invocations, and for the queues and streams that feed it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import anyio
 
-from ..environment.invocation import Invocation
-from ..environment.wire import Ack, Send
-from ..errors import FnframeError, PayloadTooLarge, RecursionStopped
-from ..event import Event, new_id, now
-from .destinations import Destinations
-from .poller import Envelope, Poller, RetryPolicy, encode_envelope
+from ..errors import ConfigurationError
+from ..polled import QueueTrigger, StreamTrigger
+from ..trigger import kind_of
+from .acceptance import PREFIX, queue_name
+from .asynchronous import Asynchronous
+from .batcher import Batcher
+from .leases import Leases
+from .polled_queue import PolledQueue
+from .polled_records import StreamFunction
+from .polled_stream import PolledStream
+from .poller import Poller
+from .selection import selection_of
+from .service import Service, Works
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from anyio.abc import TaskGroup
+    from anyio.abc import TaskGroup, TaskStatus
 
     from ..clock import Clock
-    from ..engine.protocol import Engine
+    from ..engine.protocol import Engine, Queue, Stream
     from ..function import Manifest
+    from ..trigger import Mapping
+    from .destinations import Destinations
     from .dispatcher import Dispatcher, Observer
+    from .retry import RetryPolicy
+
+LOOK_AGAIN = 0.5
+"""Seconds between two looks at whether all is done, where other processes may do the last of it."""
 
 
 class Delivery:
-    """The queues of an app's functions, and a poller for each that has been used.
-
-    `concurrency` bounds how many events of one function are out of its queue at once; `directory` is where relative
-    destinations count from; `check_running` raises when nothing can be accepted any more.
-    """
+    """Starts and ends pollers. `concurrency` bounds what one of them has in progress, unless it was told otherwise."""
 
     def __init__(
-        self, engine: Engine, dispatcher: Dispatcher, clock: Clock, tasks: TaskGroup, *, policy: RetryPolicy,
-        concurrency: int, directory: Path, settled: Observer, check_running: Callable[[], None],
+        self, engine: Engine, dispatcher: Dispatcher, destinations: Destinations, clock: Clock, tasks: TaskGroup,
+        *, policy: RetryPolicy, concurrency: int, settled: Observer,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._dispatcher = dispatcher
+        self._destinations = destinations
         self._clock = clock
         self._tasks = tasks
         self._policy = policy
         self._concurrency = concurrency
-        self._destinations = Destinations(directory, self._to_destination)
         self._settled = settled
-        self._check_running = check_running
-        self._pollers: dict[str, anyio.CancelScope] = {}
+        self._leases = Leases(clock)
+        self._functions: dict[str, Service] = {}
+        self._polled: set[Service] = set()
         self._changed = anyio.Event()
+        tasks.start_soon(self._leases.keep)
 
-    async def accept(self, function: str, event: Event, *, trigger: str) -> bool:
-        """Put an event into the queue of a function's asynchronous invocations; False for a duplicate id."""
-        self._check_running()
-        limits = self._dispatcher.limits
-        self._dispatcher.function(function)
-        if len(event.data) > limits.asynchronous_payload:
-            raise PayloadTooLarge(function, len(event.data), limits.asynchronous_payload)
-        if event.depth > limits.depth:
-            raise RecursionStopped(function, event.depth)
-        body = encode_envelope(Envelope(event, new_id(), trigger))
-        # CloudEvents promise that source and id together are unique, not that an id is.
-        accepted = await self._engine.queue(_queue_name(function)).send(f"{event.source} {event.id}", body)
-        self._poll(function)
-        return accepted
-
-    async def from_handler(self, invocation: Invocation, send: Send) -> Ack:
-        """Accept an event that a handler sent from inside; its id makes a retry repeat rather than multiply."""
-        cause = invocation.event
-        event = Event(
-            id=f"{cause.id}:{send.function}:{send.number}",
-            source="fnframe:function",
-            type="fnframe.function.enqueued",
-            time=now(),
-            data=send.data,
-            traceparent=cause.traceparent,
-            tracestate=cause.tracestate,
-            depth=cause.depth + 1,
-        )
-        try:
-            await self.accept(send.function, event, trigger="function")
-        except FnframeError as error:
-            return Ack(None, str(error))
-        return Ack(event.id, None)
+    # Asynchronous invocations.
 
     async def serve(self, manifest: Manifest) -> None:
         """Work on what waits for these functions. What waits for one that is gone stays until it is there again."""
         known = {function.name for function in manifest.functions}
-        for name in self._pollers.keys() - known:
-            self._pollers.pop(name).cancel()
-        for function in await self._waiting():
-            self._poll(function)
+        for name in self._functions.keys() - known:
+            self._functions.pop(name).end()
+        for name in await self._engine.queues():
+            if name.startswith(PREFIX) and self._dispatcher.serves(name.removeprefix(PREFIX)):
+                self.poll_function(name.removeprefix(PREFIX))
 
-    async def drained(self) -> None:
-        """Wait until no event waits or runs, retries included."""
-        while True:
-            self._changed = changed = anyio.Event()
-            if not await self._waiting():
-                return
-            await changed.wait()
-
-    def end(self) -> None:
-        """End the pollers, which give back what they hold."""
-        for scope in self._pollers.values():
-            scope.cancel()
-
-    async def _waiting(self) -> list[str]:
-        """The functions of today for which events wait or run."""
-        queues = [name.removeprefix(PREFIX) for name in await self._engine.queues()]
-        return [function for function in queues if self._dispatcher.serves(function)]
-
-    def _poll(self, function: str) -> None:
-        if function in self._pollers:
+    def poll_function(self, name: str) -> None:
+        """See that the queue of this function is served."""
+        if name in self._functions:
             return
-        reserved = self._dispatcher.function(function).reserved_concurrency
+        reserved = self._dispatcher.function(name).reserved_concurrency
+        handler = Asynchronous(name, self._dispatcher, self._destinations, self._clock, self._policy, self._settled)
         poller = Poller(
-            function,
-            self._engine.queue(_queue_name(function)),
-            self._dispatcher,
-            self._destinations,
+            self._engine.queue(queue_name(name)),
+            handler,
+            Batcher(self._clock),
+            self._leases,
             self._clock,
-            policy=self._policy,
             concurrency=max(1, min(reserved or self._concurrency, self._concurrency)),
-            settled=self._settled,
+            widened=reserved is None,
             changed=self._tell_change,
         )
-        self._pollers[function] = scope = anyio.CancelScope()
-        self._tasks.start_soon(_run_within, scope, poller)
+        service = self._functions[name] = Service(poller)
+        self._tasks.start_soon(service.run)
+
+    # Queues and streams that feed functions.
+
+    async def poll(self, mapping: Mapping, source: Queue | Stream, *, task_status: TaskStatus[str]) -> None:
+        """Feed the mapping's function from this source until cancelled; see `Mapping.poll`."""
+        works = self._poller_of(mapping, source)
+        await works.prepare()
+        service = Service(works)
+        self._polled.add(service)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(service.run)
+                try:
+                    task_status.started(f"polls {source.name}")
+                    await anyio.sleep_forever()
+                finally:
+                    service.stop(mapping.grace)
+        finally:
+            self._polled.discard(service)
+            self._tell_change()
+
+    # The end.
+
+    async def drained(self) -> None:
+        """Wait until nothing waits or runs, retries included."""
+        while True:
+            self._changed = changed = anyio.Event()
+            if await self._is_idle():
+                return
+            await self._clock.wait(changed, self._clock.monotonic() + LOOK_AGAIN)
+
+    async def finish(self, grace: float) -> None:
+        """Take no more of the functions' queues; return when what runs is done, or given back after the grace."""
+        for service in self._functions.values():
+            service.stop(grace)
+        for service in self._functions.values():
+            await service.ended.wait()
+
+    def end(self) -> None:
+        """Have all pollers give back what they hold, now."""
+        for service in (*self._functions.values(), *self._polled):
+            service.end()
+
+    async def _is_idle(self) -> bool:
+        for service in (*self._functions.values(), *self._polled):
+            if not await service.works.is_idle():
+                return False
+        return True
 
     def _tell_change(self) -> None:
         self._changed.set()
 
-    async def _to_destination(self, function: str, event: Event) -> None:
-        await self.accept(function, event, trigger="destination")
+    def _poller_of(self, mapping: Mapping, source: Queue | Stream) -> Works:
+        trigger = mapping.trigger
+        if isinstance(trigger, QueueTrigger):
+            return self._queue_poller(mapping, trigger, cast("Queue", source))
+        if isinstance(trigger, StreamTrigger):
+            return self._stream_poller(mapping, trigger, cast("Stream", source))
+        raise ConfigurationError(
+            f"{type(trigger).__name__}: mapping.poll is for a trigger that derives from QueueTrigger or StreamTrigger",
+            where=mapping.function.where,
+        )
 
+    def _queue_poller(self, mapping: Mapping, trigger: QueueTrigger, queue: Queue) -> Works:
+        source = f"{kind_of(trigger)}:{queue.name}"
+        handler = PolledQueue(
+            mapping.function.name,
+            queue,
+            trigger,
+            source,
+            kind_of(trigger),
+            selection_of(mapping, source),
+            self._dispatcher,
+            self._clock,
+            self._policy,
+            self._settled,
+        )
+        largest = self._dispatcher.limits.request_payload
+        return Poller(
+            queue,
+            handler,
+            Batcher(self._clock, trigger.batch_size, trigger.window, largest, handler.alone),
+            self._leases,
+            self._clock,
+            size=trigger.batch_size,
+            concurrency=trigger.maximum_concurrency or self._concurrency,
+            widened=trigger.maximum_concurrency is None,
+            changed=self._tell_change,
+        )
 
-PREFIX = "function:"
-
-
-def _queue_name(function: str) -> str:
-    return f"{PREFIX}{function}"
-
-
-async def _run_within(scope: anyio.CancelScope, poller: Poller) -> None:
-    with scope:
-        await poller.run()
+    def _stream_poller(self, mapping: Mapping, trigger: StreamTrigger, stream: Stream) -> Works:
+        function = StreamFunction(
+            mapping.function.name,
+            stream.name,
+            trigger,
+            kind_of(trigger),
+            self._dispatcher,
+            self._destinations,
+            self._clock,
+            self._policy,
+            self._settled,
+        )
+        group = f"{mapping.function.name}:{trigger.identity()}"
+        admits = selection_of(mapping, function.source)
+        return PolledStream(stream, group, function, mapping.state, self._clock, admits, self._tell_change)

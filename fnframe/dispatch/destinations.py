@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import errno
 import fcntl
 import os
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import anyio.to_thread
-import msgspec
 
-from ..event import JSON, Event, encode_json, now
+from ..event import Event
 from ..function import Function
-from ..outcome import Outcome, Success
+from ..outcome import Outcome
+from .records import outcome_record
 
 Enqueue = Callable[[str, Event], Awaitable[object]]
 
@@ -41,62 +38,15 @@ class Destinations:
         attempts: int,
     ) -> None:
         """Put the record there. Raises `OSError` or `FnframeError` when it could not be put."""
-        record = encode_json(_record(function, event, outcome, condition, attempts))
+        await self.send(destination, outcome_record(function, event, outcome, condition, attempts))
+
+    async def send(self, destination: str, record: Event) -> None:
+        """Put a record there, whatever it tells. Raises `OSError` or `FnframeError` when it could not be put."""
         scheme, _, target = destination.partition(":")
         if scheme == "file":
-            await anyio.to_thread.run_sync(_append, self._directory / target, record)
+            await anyio.to_thread.run_sync(_append, self._directory / target, record.data)
         else:
-            await self._enqueue(target, self._event(function, event, record))
-
-    def _event(self, function: Function, event: Event, record: bytes) -> Event:
-        return Event(
-            id=f"{event.id}:{function.name}:outcome",  # A repeated attempt must not repeat the record.
-            source=f"function:{function.name}",
-            type="fnframe.function.outcome",
-            time=now(),
-            data=record,
-            subject=event.id,
-            traceparent=event.traceparent,
-            tracestate=event.tracestate,
-            depth=event.depth + 1,
-        )
-
-
-def _record(function: Function, event: Event, outcome: Outcome, condition: str, attempts: int) -> dict[str, Any]:
-    """Lambda's destination record, with names in place of ARNs."""
-    response: dict[str, Any] = {"statusCode": 200, "executedVersion": outcome.report.version}
-    payload: Any
-    if isinstance(outcome, Success):
-        payload = _within(outcome.payload, outcome.content_type)
-    else:
-        response["functionError"] = "Unhandled"
-        payload = outcome.payload()
-    return {
-        "version": "1.0",
-        "timestamp": dt.datetime.now(dt.UTC),
-        "requestContext": {
-            "requestId": outcome.report.request_id,
-            "functionArn": function.name,
-            "condition": condition,
-            "approximateInvokeCount": attempts,
-        },
-        "requestPayload": _within(event.data, event.datacontenttype),
-        "responseContext": response,
-        "responsePayload": payload,
-    }
-
-
-def _within(payload: bytes, content_type: str) -> Any:
-    """A payload as part of a record, which is one line: JSON as itself, else text, else base64."""
-    try:
-        text = payload.decode()
-    except UnicodeDecodeError:
-        return payload
-    if content_type == JSON:
-        with suppress(msgspec.DecodeError, RecursionError):
-            # In valid JSON a line break is never part of a value.
-            return msgspec.json.decode(text.replace("\n", " ").replace("\r", " "), type=msgspec.Raw)
-    return text
+            await self._enqueue(target, record)
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -9,7 +9,7 @@ from ..environment.invocation import Deliver, Invocation
 from ..errors import FunctionNotFound
 from ..event import Event
 from ..function import Function, Manifest
-from ..outcome import REQUEST_TOO_LARGE, THROTTLED, InvocationType, MemoryMethod, Outcome
+from ..outcome import REQUEST_TOO_LARGE, THROTTLED, Failure, InvocationType, MemoryMethod, Outcome
 from .admission import Share, shares
 from .verdict import Judge
 
@@ -94,6 +94,14 @@ class Dispatcher:
         finally:
             served.share.leave()
         return self._finish(served, invocation)
+
+    def failure(
+        self, name: str, event: Event, request_id: str, error_type: str, problem: str, *, trigger: str,
+        invocation_type: InvocationType, attempt: int,
+    ) -> Failure:  # fmt: skip
+        """The failure of an event that no attempt tells of: nothing was measured, and nothing is reported."""
+        invocation = Invocation(self._find(name).function, event, request_id, trigger, invocation_type, attempt)
+        return self._judge.rejected(invocation, error_type, problem)
 
     def invoke_blocking(
         self, name: str, event: Event, request_id: str, exchange: Callable[[Invocation], None]

@@ -1,170 +1,205 @@
-"""Takes events from a queue, runs their function, and decides what a failure means: again, or the end."""
+"""Takes messages from a queue in bulk and has them handled in batches: a function's own queue or a user's."""
 
 from __future__ import annotations
 
-import itertools
 import logging
-import random
-from collections.abc import Callable
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import anyio
-import msgspec
 
-from ..clock import Clock
-from ..engine.protocol import Lease, Queue
-from ..errors import FunctionNotFound, PayloadTooLarge, RecursionStopped
-from ..event import Event
-from ..function import Function
-from ..outcome import THROTTLED, Failure, Outcome, Success
-from .destinations import Destinations
-from .dispatcher import Dispatcher, Observer
+from .crew import Crew
+from .leases import give_back
+from .retry import ENGINE_POLICY, persist
+
+if TYPE_CHECKING:
+    from ..clock import Clock
+    from ..engine.protocol import Lease, Queue
+    from .batcher import Batcher
+    from .leases import Leases
 
 log = logging.getLogger("fnframe.poller")
 
+Verdict = TypeVar("Verdict")
 
-class Envelope(msgspec.Struct, frozen=True, array_like=True):
-    """What the queue of a function holds: the event, and what must be the same for each attempt."""
-
-    event: Event
-    request_id: str
-    trigger: str
-
-
-encode_envelope = msgspec.msgpack.Encoder().encode
-_decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
-
-
-class RetryPolicy(msgspec.Struct, frozen=True):
-    """Full-jitter backoff: a random wait below `base * 2**n` seconds, at most `cap`."""
-
-    base: float = 0.2
-    cap: float = 60.0
-
-    def delay(self, attempt: int) -> float:
-        """Seconds to wait after this attempt failed."""
-        return random.uniform(0, min(self.cap, self.base * 2 ** min(attempt - 1, 32)))  # noqa: S311  no secret
+SHORT = 0.02
+"""Seconds: of a function whose batches take less, their wait for an environment included, more are in progress at once,
+which closes the gaps between them. Others would only make everybody else wait."""
+WIDER = 4
+MOST_AHEAD = 512
+"""Messages that are received before there is a task for them, where they are done as fast as that."""
+MOST_SETTLING = 256
+"""Settlements in progress at once: an engine commits them together."""
+RECEIVED_AT_ONCE = 8 * 1024 * 1024
+"""Bytes that are received in one step, by the size of the messages so far."""
+ASSUMED_SIZE = 64 * 1024
+GIVE_BACK = 2.0
+"""Seconds for giving back what a poller that is cancelled still has."""
 
 
-class Poller:
-    """Serves the queue of one function's asynchronous invocations.
+class Handler(Protocol[Verdict]):
+    """What becomes of a batch: its function runs, then its queue is told."""
 
-    `concurrency` bounds how many of them are taken out at once; `lease` is how long an event is lent before it must be
-    asked for again, in seconds.
+    async def invoke(self, batch: Sequence[Lease]) -> Verdict:
+        """Run the function; what came of it."""
+
+    async def settle(self, verdict: Verdict) -> Collection[str]:
+        """End each lease; the groups of which something comes again. Where it raises, it is called once more."""
+
+
+class Settlements(deque[tuple[list["Lease"], Verdict]]):
+    """Batches that ran, with what came of them: the supply of those who tell the queue."""
+
+    take = deque.popleft
+
+    def __bool__(self) -> bool:
+        return len(self) > 0
+
+
+class Poller(Generic[Verdict]):
+    """Serves one queue for one function.
+
+    `size` is that of the batches and `concurrency` how many of them are in progress at once, which may be `widened`
+    while they are short. Messages are received
+    ahead only as fast as they are done: a slow function takes none from other hosts that could handle them. `changed`
+    is called when nothing is left here.
     """
 
     def __init__(
-        self,
-        name: str,
-        queue: Queue,
-        dispatcher: Dispatcher,
-        destinations: Destinations,
-        clock: Clock,
-        *,
-        policy: RetryPolicy,
-        concurrency: int,
-        settled: Observer,
-        changed: Callable[[], None],
-        lease: float = 30.0,
-    ) -> None:
-        self._name = name
-        self._queue = queue
-        self._dispatcher = dispatcher
-        self._destinations = destinations
+        self, queue: Queue, handler: Handler[Verdict], batcher: Batcher, leases: Leases, clock: Clock,
+        *, size: int = 1, concurrency: int, widened: bool = False, changed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.queue = queue
+        self._handler = handler
+        self._batcher = batcher
+        self._leases = leases
         self._clock = clock
-        self._policy = policy
-        self._limiter = anyio.Semaphore(concurrency)
-        self._settled = settled
+        self._size = size
+        self._concurrency = concurrency
+        self._widened = concurrency * WIDER if widened else concurrency
+        self._duration = 1.0
         self._changed = changed
-        self._lease = lease
         self._held: set[Lease] = set()
+        self._settlements: Settlements[Verdict] = Settlements()
+        self._intake = anyio.CancelScope()
+        self._mean = float(ASSUMED_SIZE)
+        self._running = 0
+        """Batches that began and are not settled."""
+        self._finished = 0
+        """Messages that were done since more were received."""
+        self._wanted = anyio.Event()
+        self._ended = anyio.Event()
+
+    async def prepare(self) -> None:
+        """Nothing: what comes waits in the queue."""
 
     async def run(self) -> None:
-        """Work until cancelled. What was not done then is given back to the queue."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._keep_leases)
-            while True:
-                await self._limiter.acquire()
-                for lease in await self._queue.receive(1, self._lease):
-                    tasks.start_soon(self._handle, lease)
+        """Work until `stop` is called and what had begun is done. Cancelled, it gives back at once what it has."""
+        with self._leases.kept(self.queue, self._held):
+            try:
+                async with anyio.create_task_group() as tasks:
+                    self._crew = Crew(tasks, self._concurrency, self._batcher, self._invoke)
+                    self._settlers = Crew(tasks, MOST_SETTLING, self._settlements, self._settle)
+                    with self._intake:
+                        await self._receive()
+                    await self._return(self._batcher.clear())
+                    while self._running:
+                        self._ended = anyio.Event()
+                        await self._ended.wait()
+                    tasks.cancel_scope.cancel()
+            finally:
+                with anyio.move_on_after(GIVE_BACK, shield=True):
+                    await self._return(list(self._held))
 
-    async def _handle(self, lease: Lease) -> None:
-        self._held.add(lease)
-        try:
-            async with lease:
-                await self._attempt(lease)
-        finally:
-            self._held.discard(lease)
-            self._limiter.release()
-            self._changed()
+    def stop(self) -> None:
+        """Receive no more, and begin nothing."""
+        self._intake.cancel()
 
-    async def _keep_leases(self) -> None:
-        """Extend leases while their functions run: never a fixed visibility timeout."""
+    async def is_idle(self) -> bool:
+        """Whether the queue holds nothing that is not settled."""
+        return not self._running and not (await self.queue.statistics()).total
+
+    # Into it.
+
+    async def _receive(self) -> None:
+        failures = 0
         while True:
-            await self._clock.wait(anyio.Event(), self._clock.monotonic() + self._lease / 3)
-            for lease in list(self._held):
-                await lease.extend(self._lease)
+            while (room := self._room()) <= 0:
+                self._wanted = anyio.Event()
+                await self._wanted.wait()
+            self._finished = 0
+            most = max(1, min(room, int(RECEIVED_AT_ONCE / self._mean)))
+            try:
+                self._take(await self.queue.receive(most, self._leases.seconds, wait=self._patience()))
+                failures = 0
+            except Exception as error:
+                failures += 1
+                delay = ENGINE_POLICY.delay(failures)
+                told = "queue %r: nothing can be received (%s: %s); trying again in %.1f s"
+                log.error(told, self.queue.name, type(error).__name__, error, delay)  # noqa: TRY400
+                await self._clock.wait(anyio.Event(), self._clock.monotonic() + delay)
 
-    async def _attempt(self, lease: Lease) -> None:
-        message = lease.message
-        try:
-            envelope = _decode_envelope(message.body)
-        except msgspec.DecodeError as error:
-            log.error("function %r: message %s is no event (%s); it is dropped", self._name, message.id, error)  # noqa: TRY400
-            return await lease.ack()
-        try:
-            outcome = await self._dispatcher.invoke(
-                self._name,
-                envelope.event,
-                envelope.request_id,
-                trigger=envelope.trigger,
-                invocation_type="asynchronous",
-                attempt=message.attempt,
-            )
-            function = self._dispatcher.function(self._name)
-        except FunctionNotFound:
-            return None  # A reload took it away just now; the lease gives the event back.
-        if isinstance(outcome, Success):
-            return await self._settle(lease, envelope, function, outcome, "Success")
-        throttled = outcome.kind == "rejected" and outcome.error_type == THROTTLED
-        if not throttled and message.attempt > function.retries:
-            return await self._settle(lease, envelope, function, outcome, "RetriesExhausted")
-        delay = self._policy.delay(message.attempt)
-        if throttled:
-            delay = max(delay, outcome.retry_after or 0.0)
-        if self._clock.time() + delay > message.accepted + function.maximum_age:
-            return await self._settle(lease, envelope, function, outcome, "EventAgeExceeded")
-        await lease.release(delay, counted=not throttled)
+    def _room(self) -> int:
+        """How many messages more may be held: for the tasks that are free, and as many as were done just now."""
+        return self._size * self._crew.free + min(self._finished, MOST_AHEAD) - self._batcher.ready
+
+    def _patience(self) -> float:
+        """Seconds to wait for messages: until the batch that they would fill begins without them."""
+        return math.inf if self._batcher else self._batcher.next_due() - self._clock.monotonic()
+
+    def _take(self, leases: Sequence[Lease]) -> None:
+        if leases:
+            self._held.update(leases)
+            self._batcher.add(leases)
+            size = sum(len(lease.message.body) for lease in leases) / len(leases)
+            self._mean = (self._mean + size) / 2
+        if self._batcher:
+            self._crew.call()
+
+    # Through it, and out.
+
+    async def _invoke(self, batch: list[Lease]) -> None:
+        self._running += 1
+        lent = batch if self._held.issuperset(batch) else [lease for lease in batch if lease in self._held]
+        if not lent:  # The leases ran out while they waited here.
+            return await self._end(batch, ())
+        begun = time.monotonic()
+        verdict = await self._handler.invoke(lent)
+        self._duration += (time.monotonic() - begun - self._duration) / 16
+        self._crew.most = self._widened if self._duration < SHORT else self._concurrency
+        self._settlements.append((batch, verdict))
+        self._settlers.call()
         return None
 
-    async def _put(
-        self, destination: str, function: Function, event: Event, outcome: Outcome, condition: str, attempts: int
-    ) -> bool:
-        """Put the record to its destination, if need be again and again; False if it will never be taken there."""
-        told = "function %r: the record of event %s could not be put to %s (%s: %s); %s"
-        for attempt in itertools.count(1):
-            try:
-                await self._destinations.put(destination, function, event, outcome, condition, attempts)
-            except (FunctionNotFound, PayloadTooLarge, RecursionStopped) as error:
-                log.error(told, self._name, event.id, destination, type(error).__name__, error, "it is lost")  # noqa: TRY400
-                return False
-            except Exception as error:
-                delay = self._policy.delay(attempt)
-                again = f"trying again in {delay:.1f} s"
-                log.warning(told, self._name, event.id, destination, type(error).__name__, error, again)
-                await self._clock.wait(anyio.Event(), self._clock.monotonic() + delay)
-            else:
-                return True
-        raise AssertionError
+    async def _settle(self, settlement: tuple[list[Lease], Verdict]) -> None:
+        batch, verdict = settlement
+        failed: Collection[str] = ()
 
-    async def _settle(
-        self, lease: Lease, envelope: Envelope, function: Function, outcome: Outcome, condition: str
-    ) -> None:
-        attempts = lease.message.attempt
-        destination = function.on_failure if isinstance(outcome, Failure) else function.on_success
-        if destination is not None and not await self._put(
-            destination, function, envelope.event, outcome, condition, attempts
-        ):
-            destination = None
-        await lease.ack(outcome.report)
-        if self._settled is not None:
-            self._settled(function, envelope.event, outcome, attempts, destination)
+        async def settle() -> None:
+            nonlocal failed
+            failed = await self._handler.settle(verdict)
+
+        await persist(settle, self._clock, f"queue {self.queue.name!r}: an acknowledgement")
+        await self._end(batch, failed)
+
+    async def _end(self, batch: list[Lease], failed: Collection[str]) -> None:
+        self._held.difference_update(batch)
+        self._running -= 1
+        self._finished += len(batch)
+        await self._return(self._batcher.done(batch, failed))
+        if self._batcher:
+            self._crew.call()
+        if not self._wanted.is_set() and self._room() > 0:
+            self._wanted.set()
+        if not self._running:
+            self._ended.set()
+            if not self._batcher.waiting:
+                self._changed()
+
+    async def _return(self, leases: Collection[Lease]) -> None:
+        if leases:
+            await give_back(leases)
+            self._held.difference_update(leases)

@@ -1,28 +1,29 @@
-"""The engine `memory:`: queues and state of one process, kept in a file from one clean run to the next if asked."""
+"""The engine `memory:`: queues, streams and state of one process.
+
+Queues and state are kept in a file from one clean run to the next if asked.
+"""
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import os
-from collections import OrderedDict, deque
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import anyio
 import msgspec
 
-from ..clock import Clock, SystemClock
-from ..errors import ConfigurationError, QueueFull
-from .protocol import Message, QueueStatistics
+from ..errors import ConfigurationError
+from .memory_queue import MemoryQueue
+from .memory_stream import MemoryStream, Retention
+from .protocol import REPORTS, EngineOptions, Message, record_of
 
 if TYPE_CHECKING:
     from ..outcome import Report
 
-DUPLICATE_WINDOW = 3600.0
-"""Seconds for which the id of an accepted message is remembered."""
+KEPT_RECORDS = 100_000
+KEPT_REPORTS = 10_000
+"""So many are kept unless more are asked for: memory is no archive."""
 
 
 class _Saved(msgspec.Struct):
@@ -31,17 +32,19 @@ class _Saved(msgspec.Struct):
 
 
 class MemoryEngine:
-    """Queues and state in this process. What waits is lost with it, unless `state_file` keeps it.
+    """Queues, streams and state in this process. What waits is lost with it, unless `state_file` keeps it.
 
-    With `state_file`, a clean end writes everything there at once and the next start reads it; after a crash the file
-    is the one of the last clean end, so what came since is delivered again by triggers that can.
+    With `state_file`, a clean end writes queues and state there at once and the next start reads it; after a crash the
+    file is the one of the last clean end, so what came since is delivered again by triggers that can.
     """
 
-    def __init__(self, *, bound: int = 100_000, clock: Clock | None = None, state_file: Path | None = None) -> None:
-        self._bound = bound
-        self._clock = clock or SystemClock()
+    durable = shared = False
+
+    def __init__(self, options: EngineOptions, *, state_file: Path | None = None) -> None:
+        self._options = options
         self._state_file = state_file
         self._queues: dict[str, MemoryQueue] = {}
+        self._streams: dict[str, MemoryStream] = {}
         self._states: dict[str, MemoryState] = {}
 
     async def __aenter__(self) -> Self:
@@ -86,14 +89,32 @@ class MemoryEngine:
 
     def queue(self, name: str) -> MemoryQueue:
         if name not in self._queues:
-            self._queues[name] = MemoryQueue(name, self._bound, self._clock)
+            self._queues[name] = MemoryQueue(name, self._options.queue_bound, self._options.clock, self._keep)
         return self._queues[name]
+
+    def stream(self, name: str) -> MemoryStream:
+        if name not in self._streams:
+            options = self._options
+            partitions, keep = options.stream_partitions, options.stream_records or KEPT_RECORDS
+            if name == REPORTS:
+                partitions, keep = 1, KEPT_REPORTS
+            retention = Retention(options.stream_retention, keep)
+            self._streams[name] = MemoryStream(name, partitions, retention, options.clock, self._keep)
+        return self._streams[name]
 
     def state(self, name: str) -> MemoryState:
         return self._states.setdefault(name, MemoryState({}))
 
     async def queues(self) -> list[str]:
-        return [name for name, queue in self._queues.items() if (await queue.statistics()).total]
+        return [name for name, queue in self._queues.items() if queue.holds_messages()]
+
+    async def streams(self) -> list[str]:
+        return [name for name, stream in self._streams.items() if stream.holds_records()]
+
+    def _keep(self, report: Report | None) -> None:
+        """Keep a report with what it settles: nothing can come between."""
+        if report is not None:
+            self.stream(REPORTS).append([record_of(report)])
 
 
 class MemoryState:
@@ -119,109 +140,3 @@ class MemoryState:
 
     async def items(self, prefix: str = "") -> list[tuple[str, bytes]]:
         return sorted(item for item in self.values.items() if item[0].startswith(prefix))
-
-
-class MemoryQueue:
-    """A queue in this process."""
-
-    def __init__(self, name: str, bound: int, clock: Clock) -> None:
-        self.name = name
-        self._bound = bound
-        self._clock = clock
-        self._waiting: deque[Message] = deque()
-        self._delayed: list[tuple[float, int, Message]] = []
-        self._order = itertools.count()
-        self._leased: dict[MemoryLease, float] = {}
-        self._seen: OrderedDict[str, float] = OrderedDict()
-        self._arrived = anyio.Event()
-
-    async def send(self, id: str, body: bytes, *, delay: float = 0.0) -> bool:  # noqa: A002
-        now = self._clock.monotonic()
-        while self._seen and next(iter(self._seen.values())) < now - DUPLICATE_WINDOW:
-            self._seen.popitem(last=False)
-        if id in self._seen:
-            return False
-        if len(self._waiting) + len(self._delayed) + len(self._leased) >= self._bound:
-            raise QueueFull(self.name, self._bound)
-        self._seen[id] = now
-        self._put(Message(id, body, self._clock.time()), delay)
-        return True
-
-    async def receive(self, most: int, seconds: float) -> list[MemoryLease]:
-        while True:
-            now = self._clock.monotonic()
-            self._bring_due(now)
-            if self._waiting:
-                messages = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
-                leases = [MemoryLease(self, message) for message in messages]
-                self._leased.update(dict.fromkeys(leases, now + seconds))
-                return leases
-            if self._arrived.is_set():  # Others may wait for the one that is there.
-                self._arrived = anyio.Event()
-            await self._clock.wait(self._arrived, self._next_due(now))
-
-    async def statistics(self) -> QueueStatistics:
-        return QueueStatistics(len(self._waiting), len(self._delayed), len(self._leased))
-
-    def messages(self) -> list[Message]:
-        """All that is not done, for the state file."""
-        leased = [lease.message for lease in self._leased]
-        return [*leased, *self._waiting, *(message for _, _, message in sorted(self._delayed))]
-
-    def restore(self, messages: list[Message]) -> None:
-        self._waiting.extend(messages)
-        self._seen.update(dict.fromkeys((message.id for message in messages), self._clock.monotonic()))
-
-    def settle(self, lease: MemoryLease, again: Message | None, delay: float) -> None:
-        """End a lease; `again` comes back after `delay` seconds. A lease that ran out is not the holder's any more."""
-        if self._leased.pop(lease, None) is not None and again is not None:
-            self._put(again, delay)
-
-    def extend(self, lease: MemoryLease, seconds: float) -> None:
-        if lease in self._leased:
-            self._leased[lease] = self._clock.monotonic() + seconds
-
-    def _put(self, message: Message, delay: float) -> None:
-        if delay > 0:
-            heapq.heappush(self._delayed, (self._clock.monotonic() + delay, next(self._order), message))
-        else:
-            self._waiting.append(message)
-        self._arrived.set()
-
-    def _bring_due(self, now: float) -> None:
-        while self._delayed and self._delayed[0][0] <= now:
-            self._waiting.append(heapq.heappop(self._delayed)[2])
-        for lease, end in list(self._leased.items()):
-            if end <= now:
-                del self._leased[lease]
-                self._waiting.append(lease.message)
-
-    def _next_due(self, now: float) -> float:
-        moments = [self._delayed[0][0]] if self._delayed else []
-        return min([*moments, *self._leased.values()], default=now + 3600.0)
-
-
-class MemoryLease:
-    """A message of a `MemoryQueue`, lent."""
-
-    def __init__(self, queue: MemoryQueue, message: Message) -> None:
-        self.message = message
-        self._queue = queue
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._queue.settle(self, self.message, 0.0)
-
-    async def ack(self, report: Report | None = None) -> None:
-        self._queue.settle(self, None, 0.0)
-
-    async def release(self, delay: float, *, counted: bool) -> None:
-        again = msgspec.structs.replace(self.message, attempt=self.message.attempt + counted)
-        self._queue.settle(self, again, delay)
-
-    async def extend(self, seconds: float) -> None:
-        self._queue.extend(self, seconds)

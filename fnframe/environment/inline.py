@@ -32,20 +32,22 @@ class Inline:
 
     async def exchange(self, invocation: Invocation, deliver: Deliver) -> None:
         invocation.started = time.monotonic()
-        handler = self._app.definitions[invocation.function.name].handler
+        definition = self._app.definitions[invocation.function.name]
         signatures = self._app.signatures
         if invocation.function.name not in signatures:  # Its type was defined further down: the module is complete now.
-            signatures[invocation.function.name] = schema.signature_of(handler)
-        arguments, decode = signatures[invocation.function.name]
-        event = invocation.event
+            self._app.sign(definition)
+        arguments, decode, _, complete = signatures[invocation.function.name]
         try:
+            argument = decode(invocation.event) if arguments else None
             if arguments == 0:
-                running = handler()
+                running = definition.handler()
             elif arguments == 1:
-                running = handler(decode(event))
+                running = definition.handler(argument)
             else:
-                running = handler(decode(event), self._context(invocation, deliver))
+                running = definition.handler(argument, self._context(invocation, deliver))
             value = await self._deadlines.hold(running, invocation.function.timeout)
+            if complete is not None:
+                value = complete(argument, value)
         except schema.InvalidEvent as problem:
             invocation.reply = Raised(
                 INVALID_EVENT, f"Unable to unmarshal input: {problem}", [], True, _usage(invocation)
@@ -77,10 +79,10 @@ class Inline:
     def _context(self, invocation: Invocation, deliver: Deliver) -> Context:
         sent = 0
 
-        async def enqueue(function: str, data: Any) -> str:
+        async def send(target: str, data: Any, key: str | None, delay: float) -> str:
             nonlocal sent
             sent += 1
-            ack = await deliver(invocation, Send(function, encode_json(data), sent))
+            ack = await deliver(invocation, Send(target, encode_json(data), sent, key, delay))
             if ack.event_id is None:
                 raise FnframeError(ack.problem)
             return ack.event_id
@@ -92,7 +94,7 @@ class Inline:
             deadline=invocation.started + invocation.function.timeout,
             attempt=invocation.attempt,
             trace=invocation.event.traceparent,
-            enqueue=enqueue,
+            send=send,
         )
 
 

@@ -24,7 +24,6 @@ from typing import Any, NoReturn
 import msgspec
 
 from .. import app as app_module
-from .. import schema
 from ..app import App
 from ..errors import ConfigurationError
 from ..function import Manifest
@@ -99,7 +98,7 @@ def _manifest(app: App) -> Manifest:
         definition = app.definitions[function.name]
         try:
             # Again, now that the module is complete; what is built here is shared by all environments.
-            app.signatures[function.name] = schema.signature_of(definition.handler)
+            app.sign(definition)
         except (AttributeError, NameError, SyntaxError, TypeError) as error:
             raise ConfigurationError(f"function {function.name!r}: {error}", where=function.where) from None
     if any(function.is_async for function in manifest.functions):

@@ -101,11 +101,14 @@ class Raised(Frame, tag=18):
 
 
 class Send(Frame, tag=19):
-    """From inside a handler: hand this event over; the environment waits for `Ack`."""
+    """From inside a handler: hand this over to `function:NAME`, `queue:NAME` or `stream:NAME`; the environment waits
+    for `Ack`. `key` is a message's group or a record's key, `delay` in seconds."""
 
-    function: str
+    target: str
     data: bytes
     number: int
+    key: str | None = None
+    delay: float = 0.0
 
 
 # Host to template.

@@ -88,7 +88,7 @@ class Worker:
         self._size = bytearray(4)
         self._sent = 0
         self._is_open = False
-        """Whether there is a context that may enqueue."""
+        """Whether there is a context that may send."""
         self._sending = threading.Lock()
 
     def serve(self) -> None:
@@ -121,7 +121,7 @@ class Worker:
         self._response_payload = bind.response_payload
         self._asynchronous_payload = bind.asynchronous_payload
         self._handler = definition.handler
-        self._arguments, self._decode = self._app.signatures[bind.function]
+        self._arguments, self._decode, _, self._complete = self._app.signatures[bind.function]
         self._loop: Any = None
         if definition.function.is_async:
             from .worker_async import Loop  # Imports asyncio; the template has done so already for such an app.
@@ -133,14 +133,17 @@ class Worker:
     def _invoke(self, invoke: Invoke) -> Result | Raised:
         self._meter.start()
         try:
+            argument = self._decode(invoke.event) if self._arguments else None
             if self._arguments == 0:
                 value = self._handler()
             elif self._arguments == 1:
-                value = self._handler(self._decode(invoke.event))
+                value = self._handler(argument)
             else:
-                value = self._handler(self._decode(invoke.event), self._context(invoke))
+                value = self._handler(argument, self._context(invoke))
             if self._loop is not None:
                 value = self._loop.run(value)
+            if self._complete is not None:
+                value = self._complete(argument, value)
         except schema.InvalidEvent as problem:
             return Raised(INVALID_EVENT, f"Unable to unmarshal input: {problem}", [], True, self._stop())
         except BaseException as error:
@@ -168,7 +171,7 @@ class Worker:
             deadline=time.monotonic() + invoke.timeout,
             attempt=invoke.attempt,
             trace=invoke.event.traceparent,
-            enqueue=self._enqueue,
+            send=self._send,
         )
 
     def _stop(self) -> Any:
@@ -186,18 +189,18 @@ class Worker:
             return 0
         return int.from_bytes(self._size, sys.byteorder)
 
-    def _enqueue(self, function: str, data: Any) -> Any:
+    def _send(self, target: str, data: Any, key: str | None, delay: float) -> Any:
         body = encode_json(data)
         if len(body) > self._asynchronous_payload:
-            raise PayloadTooLarge(function, len(body), self._asynchronous_payload)
+            raise PayloadTooLarge(target, len(body), self._asynchronous_payload)
         if self._loop is not None and self._loop.is_running():
             self._sent += 1
-            return self._loop.exchange(Send(function, body, self._sent))
+            return self._loop.exchange(Send(target, body, self._sent, key, delay))
         with self._sending:  # Threads of the handler may share its context.
             if not self._is_open:
                 raise FnframeError("the invocation of this context is over")
             self._sent += 1
-            self.put(Send(function, body, self._sent))
+            self.put(Send(target, body, self._sent, key, delay))
             return _accepted(self.next(Ack))
 
     def put(self, frame: Frame) -> None:

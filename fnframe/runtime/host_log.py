@@ -51,12 +51,12 @@ class HostLog:
     ) -> None:
         if isinstance(outcome, Failure):
             logger.error(
-                "%s: event %s failed after %d attempt(s): %s; its record went to %s",
+                "%s: event %s failed after %d attempt(s): %s; %s",
                 function.name,
                 event.id,
                 attempts,
                 outcome.error_type,
-                destination or "nowhere (`on_failure` names where)",
+                f"its record went to {destination}" if destination else "no destination has its record",
                 extra={"event_id": event.id, "function": function.name},
             )
 

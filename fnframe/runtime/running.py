@@ -15,11 +15,14 @@ import anyio
 import anyio.to_thread
 
 from ..clock import Clock, SystemClock
+from ..dispatch.acceptance import Acceptance
 from ..dispatch.delivery import Delivery
+from ..dispatch.destinations import Destinations
 from ..dispatch.dispatcher import Dispatcher, Environments
-from ..dispatch.poller import RetryPolicy
+from ..dispatch.retry import RetryPolicy
 from ..dispatch.verdict import Judge
 from ..engine.memory import MemoryEngine
+from ..engine.protocol import EngineOptions
 from ..environment.inline import Inline
 from ..environment.invocation import Invocation
 from ..environment.pool import Pool
@@ -37,6 +40,7 @@ from .config import Settings, load_settings
 from .host_log import HostLog
 from .mapping import BoundMapping
 from .plugins import Plugins, load_plugins
+from .producers import QueueProducer, StreamProducer
 from .triggers import Serve, Triggers, only
 
 if TYPE_CHECKING:
@@ -85,14 +89,16 @@ class Running:
             pool.hear = lambda invocation, function, data: hear(
                 invocation.request_id if invocation is not None else "", function, data
             )
-        self._delivery = Delivery(
-            engine, self.dispatcher, clock, tasks,
+        self.delivery = Delivery(
+            engine, self.dispatcher, Destinations(Path(bundle.manifest.directory), self._to_destination), clock, tasks,
             policy=RetryPolicy(settings.retry_base, settings.retry_cap),
             concurrency=2 * pool.max_environments,
-            directory=Path(bundle.manifest.directory),
             settled=plugins.observer("fnframe_event_settled"),
-            check_running=self.check_running,
         )  # fmt: skip
+        self.acceptance = Acceptance(
+            engine, self.dispatcher, check_running=self.check_running, arrived=self.delivery.poll_function
+        )
+        self.filtered = plugins.observer("fnframe_event_filtered")
         self._triggers = Triggers(self, tasks, mounted)
         self._open(bundle)
 
@@ -134,21 +140,33 @@ class Running:
 
         Raises `FunctionNotFound`, `QueueFull`, `PayloadTooLarge`, `RecursionStopped`, and `NotRunning` after the end.
         """
+        fresh = event is None
         event = event or _direct_event(data, payload)
-        await self.accept(function, event, trigger="direct")
+        await self.acceptance.enqueue(function, event, trigger="direct", fresh=fresh)
         return event.id
 
     async def accept(self, function: str, event: Event, *, trigger: str) -> bool:
         """Put an event into the queue of a function's asynchronous invocations; False for a duplicate id."""
-        return await self._delivery.accept(function, event, trigger=trigger)
+        return await self.acceptance.enqueue(function, event, trigger=trigger)
+
+    def queue(self, name: str) -> QueueProducer:
+        """The queue of this name, to send messages to. Raises `ValueError` for a name that is fnframe's own."""
+        return QueueProducer(name, self.acceptance)
+
+    def stream(self, name: str) -> StreamProducer:
+        """The stream of this name, to publish records to. Raises `ValueError` for a name that is fnframe's own."""
+        return StreamProducer(name, self.acceptance)
 
     async def deliver(self, invocation: Invocation, send: Send) -> Ack:
-        """Accept what a handler enqueues from inside."""
-        return await self._delivery.from_handler(invocation, send)
+        """Accept what a handler sends from inside."""
+        return await self.acceptance.from_handler(invocation, send)
+
+    async def _to_destination(self, function: str, event: Event) -> None:
+        await self.acceptance.enqueue(function, event, trigger="destination")
 
     async def drained(self) -> None:
-        """Wait until no asynchronous event waits or runs, retries included."""
-        await self._delivery.drained()
+        """Wait until nothing waits or runs: asynchronous events, and what the polled queues and streams hold."""
+        await self.delivery.drained()
 
     async def serve(self, which: Serve) -> None:
         """Work on what waits from before, and start the triggers: all, or those whose events can wait outside.
@@ -156,7 +174,7 @@ class Running:
         Returns when they are ready.
         """
         await self._triggers.serve(which)
-        await self._delivery.serve(self.manifest)
+        await self.delivery.serve(self.manifest)
 
     async def reload(self) -> Manifest:
         """Serve the code as it is now; what runs ends in the old. Broken, it raises and the old goes on."""
@@ -180,19 +198,25 @@ class Running:
         """Serve another bundle's functions and triggers from now on."""
         old, self._bundle = self._bundle, bundle
         self._open(bundle)
-        await self._delivery.serve(bundle.manifest)
+        await self.delivery.serve(bundle.manifest)
         await self._triggers.serve_anew(old.manifest)
 
     async def close(self) -> None:
-        """Stop the triggers and drain for at most `grace` seconds; what is left stays in the queues."""
+        """Take no more in, and let what runs finish for at most `grace` seconds; the rest stays in the queues.
+
+        Queues that end with this process are worked off within that time.
+        """
         with anyio.move_on_after(self.settings.grace):
-            await self._triggers.stop()
-            await self.drained()
+            await self._triggers.stop("fed")
+            if not self.engine.durable:
+                await self.drained()
+            await self._triggers.stop("all")
+            await self.delivery.finish(self.settings.grace)
 
     async def end(self) -> None:
         """End the pollers, which give back what they hold, then the environments and templates."""
         self._closed = True
-        self._delivery.end()
+        self.delivery.end()
         with anyio.CancelScope(shield=True):
             await self.pool.close()
             await self._bundle.close()
@@ -314,7 +338,10 @@ async def _run(
     try:
         async with AsyncExitStack() as stack:
             engine = await stack.enter_async_context(
-                MemoryEngine(bound=chosen.queue_bound, clock=clock, state_file=state_file)
+                MemoryEngine(
+                    EngineOptions(directory=directory, clock=clock, queue_bound=chosen.queue_bound),
+                    state_file=state_file,
+                )
             )
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(tasks.cancel_scope.cancel)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ..environment.process import ProcessEnvironment, is_spent
+from .producers import QueueInThread, StreamInThread
 from .running import Running, asked, run_app
 
 if TYPE_CHECKING:
@@ -81,8 +82,16 @@ class RunningInThread:
         """Accept an event for an asynchronous invocation; see `Running.enqueue`."""
         return self._portal.call(lambda: self._running.enqueue(function, data, event=event, payload=payload))
 
+    def queue(self, name: str) -> QueueInThread:
+        """The queue of this name; see `Running.queue`."""
+        return QueueInThread(self._running.queue(name), self._portal)
+
+    def stream(self, name: str) -> StreamInThread:
+        """The stream of this name; see `Running.stream`."""
+        return StreamInThread(self._running.stream(name), self._portal)
+
     def drained(self) -> None:
-        """Wait until no asynchronous event waits or runs."""
+        """Wait until nothing waits or runs; see `Running.drained`."""
         self._portal.call(self._running.drained)
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from ..environment import failure
 from ..errors import ConfigurationError, FnframeError, TriggerFailed
+from ..polled import PolledTrigger
 from ..trigger import Trigger, kind_of
 from .mapping import BoundMapping
 
@@ -68,9 +69,11 @@ class Triggers:
             if kind in after:
                 await self._start(kind)
 
-    async def stop(self) -> None:
-        """Stop them, and wait until they have answered what they accepted."""
-        services = list(self._services.values())
+    async def stop(self, which: Literal["fed", "all"]) -> None:
+        """Stop them, or those alone that bring in what is new (not what polls), and wait until they have ended what
+        they accepted."""
+        polled = [kind for kind in self._services if issubclass(self._type_of(kind), PolledTrigger)]
+        services = [service for kind, service in self._services.items() if which == "all" or kind not in polled]
         for service in services:
             service.scope.cancel()
         for service in services:

@@ -31,6 +31,18 @@ def test_it_shows_the_app_each_invocation_and_errors(start, demo):
     assert "Traceback" not in "".join(dev.lines)
 
 
+def test_it_shows_what_a_filter_does_not_let_through(start, demo):
+    app = (demo / "app.py").read_text().replace("Knock())", "Knock(filter={'data': ['open']}))")
+    (demo / "app.py").write_text(app)
+    dev = start("dev", "demo")
+    dev.read_until("watching")
+    knock(demo, b"7")
+    assert re.match(r"\d\d:\d\d:\d\d filtered  door  7\n", dev.read_until("filtered"))
+    knock(demo, b'"open"')
+    dev.read_until(" ok ")
+    assert dev.end(signal.SIGINT) == 130
+
+
 def test_at_its_end_it_says_what_it_waits_for(start, demo):
     app = (demo / "app.py").read_text().replace("Knock())", "Knock(), timeout=600)")
     asleep = "    print('asleep', flush=True)\n    time.sleep(600)\n"

@@ -22,7 +22,8 @@ def test_functions_are_listed_for_programs(fnframe, demo):
     manifest = json.loads(fnframe("functions", "demo", "--format", "json").stdout)
     assert manifest["app"] == "demo"
     assert [function["name"] for function in manifest["functions"]][:2] == ["echo", "talk"]
-    assert manifest["functions"][5]["triggers"] == [{"kind": "folder", "fields": {"trigger": "folder", "path": "in"}}]
+    fields = {"trigger": "folder", "path": "in", "filter": None}
+    assert manifest["functions"][5]["triggers"] == [{"kind": "folder", "fields": fields}]
     assert manifest["baseline_mb"] > 0
 
 

@@ -130,6 +130,19 @@ def test_a_run_with_nowhere_to_look_says_so(fnframe, demo):
     assert "not served: 1 knock function (door)" in result.stdout
 
 
+def test_what_a_filter_did_not_let_through_is_told(fnframe, demo):
+    app = (demo / "app.py").read_text()
+    (demo / "app.py").write_text(app.replace('Folder("in")', 'Folder("in", filter={"data": {"text": ["right"]}})'))
+    (demo / "in" / "one.txt").write_text("wrong")
+    result = fnframe("run", "demo", "--until-idle")
+    assert result.returncode == 0
+    assert result.stdout.startswith("nothing to run: 1 event came, and no filter let one through\n")
+    (demo / "in" / "three.txt").write_text("wrong")
+    (demo / "in" / "two.txt").write_text("right")
+    result = fnframe("run", "demo", "--until-idle")
+    assert "\n1 event: 1 succeeded; 1 filtered, and not run\n" in result.stdout
+
+
 def test_a_limit_that_ended_an_invocation_is_named_with_its_parameter(fnframe, demo):
     (demo / "app.py").write_text((demo / "app.py").read_text() + LIMITED)
     (demo / "in" / "one.txt").write_text("1")
@@ -209,7 +222,7 @@ def test_a_failure_that_nobody_keeps_is_status_1(fnframe, demo):
     (demo / "in" / "rotten.txt").write_text("bad")
     result = fnframe("run", "demo", "--until-idle")
     assert result.returncode == 1
-    assert "lost: it has no on_failure destination" in " ".join(result.stdout.split())
+    assert "given up: it has no on_failure destination" in " ".join(result.stdout.split())
 
 
 def test_until_idle_can_be_interrupted(start, demo):

@@ -11,6 +11,7 @@ import pytest
 from facts import until
 
 from fnframe import Event, Failure, FunctionNotFound, PayloadTooLarge, QueueFull, hookimpl
+from fnframe.engine.protocol import Message
 from fnframe.event import now
 from fnframe.runtime.running import run_target
 from fnframe.testing.clock import ManualClock
@@ -248,7 +249,7 @@ async def test_records_are_lines_of_json_whatever_they_hold(world, tmp_path):
 
 async def test_a_message_that_is_no_event_is_dropped_with_a_word(world, caplog):
     running, clock, _, log = world
-    await running.engine.queue("function:works").send("x", b"of another version")
+    await running.engine.queue("function:works").send([Message("x", b"of another version")])
     await running.enqueue("works", 1)
     await drained(running, clock)
     assert "message x is no event" in caplog.text

@@ -126,7 +126,7 @@ def test_prints_and_failures_reach_the_hosts_log(running, caplog):
     assert failed[1].startswith("raises: ValueError: no luck\nTraceback (most recent call last):\n  File ")
     assert [level for level, _ in later] == ["WARNING"] * 3
     assert settled[0] == "ERROR"
-    assert "failed after 3 attempt(s): ValueError; its record went to nowhere" in settled[1]
+    assert "failed after 3 attempt(s): ValueError; no destination has its record" in settled[1]
 
 
 def test_a_thread_that_waits_for_an_environment_of_another_function_is_served(tmp_path):

@@ -21,7 +21,7 @@ README = Path(__file__).parents[1] / "README.md"
 def blocks(tmp_path: Path) -> Iterator[list[str]]:
     """The README's Python, the app on disk where the second block imports it from."""
     found = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    (tmp_path / "app.py").write_text(found[0])
+    (tmp_path / "app.py").write_text(found[0] + found[2])
     sys.path.insert(0, str(tmp_path))
     yield found
     sys.path.remove(str(tmp_path))
@@ -29,7 +29,7 @@ def blocks(tmp_path: Path) -> Iterator[list[str]]:
 
 
 async def test_stand_alone(blocks: list[str], kit: Any, tmp_path: Path) -> None:
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     async with kit.serving(str(tmp_path / "app.py")) as client:
         answer = await client.post("/orders", json={"item": "tea", "count": 2})
         assert (answer.status_code, answer.json()) == (201, {"placed": "tea"})
@@ -38,6 +38,7 @@ async def test_stand_alone(blocks: list[str], kit: Any, tmp_path: Path) -> None:
         assert (answer.status_code, answer.json()["path"]) == (400, "$.count")
         assert (await client.get("/orders/tea?verbose")).json() == {"item": "tea", "verbose": True}
         assert (await client.post("/reports", json={})).status_code == 202
+        assert (await client.post("/hooks/here", json={"ref": "main"})).status_code == 202
 
 
 async def test_mounted(blocks: list[str], tmp_path: Path) -> None:

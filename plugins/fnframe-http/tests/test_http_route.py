@@ -108,6 +108,12 @@ def test_methods_of_one_path_may_name_its_parameters_differently() -> None:
     assert refused.value.headers == [(b"allow", b"DELETE, GET, HEAD, PUT")]
 
 
+def test_a_route_reads_as_it_was_written() -> None:
+    assert Http("GET /a").describe() == "Http('GET /a')"
+    filtered = Http("GET /a", "async", filter={"method": ["GET"]})
+    assert filtered.describe() == "Http('GET /a', 'async', filter={'method': ['GET']})"
+
+
 SEGMENTS = st.sampled_from(["a", "b", "{x}", "{y}", "{x:int}", "{x:float}", "v{x}", "{x:path}"])
 PATHS = st.lists(SEGMENTS, min_size=1, max_size=3, unique_by=lambda part: "x" if "{x" in part else part)
 ROUTES = st.tuples(st.sampled_from(["GET", "POST", "PUT"]), PATHS.map(lambda parts: "/" + "/".join(parts)))

@@ -55,6 +55,25 @@ async def test_a_number_that_python_refuses_is_the_clients_error(web: Client) ->
     assert answer.status_code == 400
 
 
+async def test_a_filter_sees_the_request(web: Client, kit: Any, tmp_path: Any) -> None:
+    file = tmp_path / "pushed"
+
+    async def push(number: int, path: str = "/hooks/1", event: str = "push", ref: str = "main") -> None:
+        data = {"file": str(file), "number": number, "ref": ref}
+        answer = await web.post(path, headers=[("X-Event", event), ("X-Event", "other")], json=data)
+        assert answer.status_code == 202
+        assert answer.json()["duplicate"] is False, "who sends what does not fit does not hear of it"
+
+    await push(1)
+    await kit.until(file.exists)
+    await push(2, path="/hooks/10")
+    await push(3, path="/hooks/1?dry=")
+    await push(4, event="pull")
+    await push(5, ref="side")
+    await push(6, event="pull", ref="force")
+    await kit.until(lambda: file.read_text() == "1\n6\n")
+
+
 async def test_the_most_specific_route_wins_whatever_the_order(web: Client) -> None:
     assert (await web.get("/files/special")).json() == "special"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -17,7 +17,7 @@ from .route import Route, parse_route
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
 
-    from fnframe import Mapping
+    from fnframe import Event, Mapping
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,6 +30,9 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8000
     max_body: Annotated[int, msgspec.Meta(ge=0)] = 6 * MB
+
+
+_OF_REQUEST = frozenset({"method", "path", "path_params", "query", "headers"})
 
 
 class Http(Trigger, frozen=True):
@@ -62,9 +65,33 @@ class Http(Trigger, frozen=True):
         """The route's method, path and parameters."""
         return parse_route(self.route)
 
+    def is_awaited(self) -> bool:
+        """With "async" the client has its answer, 202, before the function runs."""
+        return self.invocation == "sync"
+
+    def document(self, event: Event, names: Collection[str]) -> dict[str, Any]:
+        """Beside what every event has: the request's `method`, `path`, `path_params`, and `query` and `headers`, which
+        hold an array of values for each name; those of headers are in lower case."""
+        from .request import Request
+
+        seen = super().document(event, names)
+        if _OF_REQUEST.isdisjoint(names):
+            return seen
+        request = Request.from_event(event)
+        return {
+            "method": request.method,
+            "path": request.path,
+            "path_params": msgspec.to_builtins(request.path_params),
+            "query": {name: request.query.all(name) for name in request.query},
+            "headers": {name: request.headers.all(name) for name in request.headers},
+            **seen,
+        }
+
     def describe(self) -> str:
         """As the user wrote it."""
-        return f"Http({self.route!r})" if self.invocation == "sync" else f"Http({self.route!r}, {self.invocation!r})"
+        more = [] if self.invocation == "sync" else [repr(self.invocation)]
+        more += [] if self.filter is None else [f"filter={self.filter!r}"]
+        return f"Http({', '.join([repr(self.route), *more])})"
 
     @classmethod
     async def run_all(cls, mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) -> None:

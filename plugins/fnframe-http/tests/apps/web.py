@@ -181,6 +181,22 @@ def later(event: Event, context: Context) -> None:
         file.write(f"{event.id} {event.type} {event.subject} {context.trace}\n")
 
 
+PUSHED = {
+    "headers": {"x-event": ["push"]},
+    "query": {"dry": [{"exists": False}]},
+    "path_params": {"number": [{"numeric": ["<", 10]}]},
+    "method": ["POST"],
+    "data": {"ref": ["main"]},
+}
+
+
+@app.function(Http("POST /hooks/{number:int}", "async", filter=[PUSHED, {"data": {"ref": ["force"]}}]))
+def hook(event: Event) -> None:
+    data = event.value()
+    with Path(data["file"]).open("a") as file:
+        file.write(f"{data['number']}\n")
+
+
 @app.function(Http("POST /event"))
 def event(event: Event) -> dict[str, Any]:
     return {

@@ -1,0 +1,409 @@
+"""Several records in one event: what a function that a queue or a stream feeds gets, and how the event carries them.
+
+The event's `data` is a JSON array of the records' data, so that a handler may ask for `list[Order]`; `origin` has
+what is known of each record besides. Where a mapping's batches are of one, `data` is that record's, so that a handler
+may ask for `Order`. With a tumbling window, `data` is an object with the member names of Lambda.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Generic, Self
+
+import msgspec
+from msgspec.structs import replace
+
+from .event import JSON, Event, decode_json, encode_json, now
+from .schema import InvalidEvent, decoder_for
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    Data = TypeVar("Data", default=Any)
+else:
+    from typing import TypeVar
+
+    Data = TypeVar("Data")
+
+BYTES = "application/octet-stream"
+TEXT = "text/plain"
+
+FAILURES, ITEM = "batchItemFailures", "itemIdentifier"
+"""Lambda's names in a handler's answer; ours are `batch_item_failures`, a list of ids."""
+
+
+class Item(msgspec.Struct, frozen=True, array_like=True):
+    """What is known of a record beside its data. `key` is a message's group or a record's key; `position` is 0 in a
+    queue; `content_type` is empty for JSON."""
+
+    id: str
+    attempt: int
+    accepted: float
+    key: str | None = None
+    position: int = 0
+    content_type: str = ""
+    traceparent: str | None = None
+
+    @property
+    def name(self) -> str:
+        """By what a handler names it when it failed."""
+        return str(self.position) if self.position else self.id
+
+
+class Span(msgspec.Struct, frozen=True, array_like=True):
+    """A tumbling window, in seconds since the epoch, and what this invocation is in it."""
+
+    start: float
+    end: float
+    is_final: bool = False
+    is_terminated_early: bool = False
+
+
+class Origin(msgspec.Struct, frozen=True, array_like=True):
+    """What the event of a batch carries beside the records' data. `partition` is -1 in a queue."""
+
+    source: str
+    items: tuple[Item, ...]
+    partition: int = -1
+    single: bool = False
+    span: Span | None = None
+
+
+_encode_origin = msgspec.msgpack.Encoder().encode
+_decode_origin = msgspec.msgpack.Decoder(Origin).decode
+_decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+class _Windowed(msgspec.Struct):
+    """The data of an event with a tumbling window."""
+
+    records: msgspec.Raw = msgspec.field(name="Records", default_factory=lambda: msgspec.Raw(b"[]"))
+    state: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
+
+
+_decode_windowed = msgspec.json.Decoder(_Windowed).decode
+
+
+def origin_of(event: Event) -> Origin:
+    """What the event of a batch carries beside the data: for who makes other shapes of it (AWS's, say)."""
+    return _decode_origin(event.origin)
+
+
+def bodies_of(event: Event, origin: Origin) -> list[bytes]:
+    """The data of each record of such an event, as it was sent."""
+    if origin.single:
+        return [event.data]
+    raws = _decode_raws(event.data if origin.span is None else _decode_windowed(event.data).records)
+    return [_sent(bytes(raw), item.content_type) for raw, item in zip(raws, origin.items, strict=True)]
+
+
+def batch_event(
+    id_: str, type_: str, origin: Origin, bodies: Sequence[bytes], *, depth: int = 0, state: bytes = b"{}"
+) -> Event:
+    """The event of a batch. `state` is what the window's last invocation left, as JSON."""
+    first = origin.items[0] if len(origin.items) == 1 else None
+    data, types = (bodies[0], _types(bodies)) if origin.single else _joined(bodies)
+    if types is not None:
+        items = tuple(replace(item, content_type=type_) for item, type_ in zip(origin.items, types, strict=True))
+        origin = replace(origin, items=items)
+    if origin.span is not None:
+        data = _windowed(origin, data, state)
+    return Event(
+        id=id_,
+        source=origin.source,
+        type=type_,
+        time=now(),
+        data=data,
+        datacontenttype=types[0] or JSON if origin.single and types is not None else JSON,
+        subject=first.name if first is not None else None,
+        traceparent=first.traceparent if first is not None else None,
+        origin=_encode_origin(origin),
+        depth=depth,
+    )
+
+
+def _types(bodies: Sequence[bytes]) -> list[str] | None:
+    """The content type of each body, empty for JSON; None where all are JSON."""
+    types = [_type_of(body) for body in bodies]
+    return types if any(types) else None
+
+
+def _type_of(body: bytes) -> str:
+    try:
+        body.decode()
+        _decode_raw(body)
+    except UnicodeDecodeError:
+        return BYTES
+    except (msgspec.DecodeError, RecursionError):
+        return TEXT
+    return ""
+
+
+def _joined(bodies: Sequence[bytes]) -> tuple[bytes, list[str] | None]:
+    """A JSON array of the bodies, and the content type of each where not all are JSON."""
+    data = b"[%b]" % b",".join(bodies)
+    try:
+        data.decode()
+        # Of bodies that are no JSON, the array may be: `[1` and `2]`.
+        if [bytes(raw) for raw in _decode_raws(data)] == bodies:
+            return data, None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    types = [_type_of(body) for body in bodies]
+    return b"[%b]" % b",".join(map(_inside, bodies, types)), types
+
+
+def _inside(body: bytes, content_type: str) -> bytes:
+    """A body as part of JSON: itself, a text, or base64."""
+    if not content_type:
+        return body
+    return encode_json(body.decode() if content_type == TEXT else b64encode(body).decode())
+
+
+def _sent(raw: bytes, content_type: str) -> bytes:
+    """The reverse of `_inside`."""
+    if not content_type:
+        return raw
+    return msgspec.json.decode(raw, type=str).encode() if content_type == TEXT else msgspec.json.decode(raw, type=bytes)
+
+
+def _windowed(origin: Origin, data: bytes, state: bytes) -> bytes:
+    """The data of an event with a tumbling window, as Lambda's function gets it."""
+    span = origin.span
+    assert span is not None
+    return encode_json(
+        {
+            "Records": msgspec.Raw(data),
+            "window": {"start": moment(span.start), "end": moment(span.end)},
+            "state": msgspec.Raw(state),
+            "shardId": f"shardId-{origin.partition:012d}",
+            "eventSourceARN": origin.source,
+            "isFinalInvokeForWindow": span.is_final,
+            "isWindowTerminatedEarly": span.is_terminated_early,
+        }
+    )
+
+
+def moment(seconds: float) -> dt.datetime:
+    """Seconds since the epoch as a moment in UTC."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+class Window(msgspec.Struct, frozen=True):
+    """The tumbling window of a batch: its bounds, by when records were accepted, and what the invocations so far left.
+
+    `is_final` says that this is the window's last invocation: its `batch` may be empty. `is_terminated_early`, that it
+    is the last one since the state had become too large.
+    """
+
+    start: dt.datetime
+    end: dt.datetime
+    state: Any
+    is_final: bool = False
+    is_terminated_early: bool = False
+
+
+class Record(Generic[Data]):
+    """A message of a queue or a record of a stream, with its decoded `data`.
+
+    `body` is the data as it was sent. `attempt` counts deliveries from 1. `accepted` is when the queue or stream
+    accepted it. `key` is the group of a message, or the key of a stream's record, whose `position` in its partition
+    counts from 1; in a queue there is none. The constructor is for tests of handlers: `Record(Order(...), id="a")`.
+    """
+
+    __slots__ = ("_accepted", "attempt", "body", "data", "id", "key", "position", "traceparent")
+
+    def __init__(
+        self,
+        data: Data,
+        *,
+        id: str = "",  # noqa: A002  its name everywhere
+        body: bytes | None = None,
+        attempt: int = 1,
+        accepted: dt.datetime | float | None = None,
+        key: str | None = None,
+        position: int | None = None,
+        traceparent: str | None = None,
+    ) -> None:
+        self.data = data
+        self.id = id
+        self.body = encode_json(data) if body is None else body
+        self.attempt = attempt
+        self._accepted = now() if accepted is None else accepted
+        self.key = key
+        self.position = position
+        self.traceparent = traceparent
+
+    def __repr__(self) -> str:
+        return f"<Record {self.name} attempt {self.attempt}>"
+
+    @property
+    def accepted(self) -> dt.datetime:
+        """When the queue or the stream accepted it."""
+        return moment(self._accepted) if isinstance(self._accepted, (int, float)) else self._accepted
+
+    @property
+    def name(self) -> str:
+        """By what a handler's answer names it: its position in a stream, its id in a queue."""
+        return str(self.position) if self.position else self.id
+
+
+class Misfit(msgspec.Struct, frozen=True):
+    """A record whose data does not fit the type that the handler asked for, and why."""
+
+    record: Record[Any]
+    problem: str
+
+
+class Batch(Generic[Data]):
+    """Records, in order: annotate a handler's parameter with `Batch[Order]`.
+
+    Iterating gives the records whose data fits. One that does not is in `misfits` and counts as failed by itself,
+    whatever the handler returns; in a stream, and in a group of a queue, nothing behind it is in the batch, since it
+    must be done first. Where no record fits, the handler does not run and the invocation fails.
+
+    A handler says of a record that it failed by `fail(record)`, or by returning
+    `{"batch_item_failures": [record.id, ...]}`; Lambda's form works too. All others are done then. A handler that
+    raises fails the whole batch. `source` is the queue or stream (`"queue:orders"`), `partition` that of a stream.
+    The constructor is for tests of handlers.
+    """
+
+    def __init__(
+        self,
+        records: Iterable[Record[Data]] = (),
+        *,
+        source: str = "",
+        partition: int | None = None,
+        window: Window | None = None,
+        misfits: Sequence[Misfit] = (),
+    ) -> None:
+        self.records: Sequence[Record[Data]] = list(records)
+        self.source = source
+        self.partition = partition
+        self.window = window
+        self.misfits = misfits
+        self._failed: dict[str, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<Batch of {len(self.records)} from {self.source or 'nowhere'}>"
+
+    def __iter__(self) -> Iterator[Record[Data]]:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Record[Data]:
+        return self.records[index]
+
+    @cached_property
+    def data(self) -> list[Data]:
+        """The data of the records alone."""
+        return [record.data for record in self.records]
+
+    def fail(self, record: Record[Data]) -> None:
+        """This record failed: it shall come again. In a stream, so will all that lie behind it."""
+        self._failed[record.name] = None
+
+    @property
+    def failed(self) -> list[str]:
+        """The names of the records that failed so far: those that do not fit, and those of `fail`."""
+        return [*(misfit.record.name for misfit in self.misfits), *self._failed]
+
+    def complete(self, value: Any) -> Any:
+        """The handler's answer together with the records that failed here."""
+        if not self.failed:
+            return value
+        answer = dict(value) if isinstance(value, dict) else {}
+        named = answer.get(FAILURES) or []
+        if isinstance(named, list):  # Anything else fails the whole batch.
+            answer[FAILURES] = [*named, *({ITEM: name} for name in self.failed)]
+        return answer
+
+    @classmethod
+    def from_event(cls, event: Event, type_: Any = Any) -> Self:
+        """The batch that an event carries; the data of one that no queue or stream made is its records.
+
+        Raises `fnframe.schema.InvalidEvent` where no record fits `type_`.
+        """
+        origin = origin_of(event) if event.origin else _made_up(event)
+        records, misfits = _fitting(origin, bodies_of(event, origin), type_)
+        if misfits and not records:
+            raise InvalidEvent("; ".join(f"record {misfit.record.name}: {misfit.problem}" for misfit in misfits[:3]))
+        return cls(
+            records,
+            source=origin.source,
+            partition=None if origin.partition < 0 else origin.partition,
+            window=None if origin.span is None else _window(event, origin.span),
+            misfits=misfits,
+        )
+
+
+def _fitting(origin: Origin, bodies: list[bytes], type_: Any) -> tuple[list[Record[Any]], list[Misfit]]:
+    """The records that fit, and those that do not; not those that must wait until one of these is done."""
+    decode = _plain if type_ is Any else _decoder(type_)
+    in_stream = origin.partition >= 0
+    records: list[Record[Any]] = []
+    misfits: list[Misfit] = []
+    blocked: set[str] = set()
+    for item, body in zip(origin.items, bodies, strict=True):
+        if item.key is not None and item.key in blocked and not in_stream:
+            continue
+        try:
+            data, problem = decode(body, item), ""
+        except InvalidEvent as error:
+            data, problem = None, str(error)
+        record = Record(
+            data,
+            id=item.id,
+            body=body,
+            attempt=item.attempt,
+            accepted=item.accepted,
+            key=item.key,
+            position=item.position or None,
+            traceparent=item.traceparent,
+        )
+        if not problem:
+            records.append(record)
+            continue
+        misfits.append(Misfit(record, problem))
+        if in_stream:
+            break
+        if item.key is not None:
+            blocked.add(item.key)
+    return records, misfits
+
+
+def _plain(body: bytes, item: Item) -> Any:
+    """What a record without a type decodes to: anything fits."""
+    if item.content_type == BYTES:
+        return body
+    return body.decode() if item.content_type == TEXT else decode_json(body)
+
+
+@lru_cache(maxsize=256)
+def _decoder(type_: Any) -> Any:
+    decode = decoder_for(type_)
+    return lambda body, item: decode(Event(id=item.id, source="", type="", time=_NEVER, data=body))
+
+
+_NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def _made_up(event: Event) -> Origin:
+    """The origin of an event that came without: from a caller who gave an array, or one record."""
+    accepted = event.time.timestamp()
+    try:
+        count = len(_decode_raws(event.data))
+    except msgspec.DecodeError:
+        return Origin(event.source, (Item(event.id, 1, accepted),), single=True)
+    return Origin(event.source, tuple(Item(f"{event.id}:{number}", 1, accepted) for number in range(count)))
+
+
+def _window(event: Event, span: Span) -> Window:
+    state = decode_json(_decode_windowed(event.data).state)
+    return Window(moment(span.start), moment(span.end), state, span.is_final, span.is_terminated_early)

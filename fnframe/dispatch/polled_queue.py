@@ -1,0 +1,260 @@
+"""Queues that feed a function: what an outcome means for the messages of a batch."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+
+from ..batch import Item, Origin, batch_event
+from ..errors import FunctionNotFound
+from ..event import Event, encode_json, new_id
+from ..outcome import EXITED, Failure, Outcome, Report, Success
+from .answer import INVALID, InvalidAnswer, failures
+from .carried import unwrapped
+from .ending import attempts_text, ended_environment, error_of, poison_text, was_throttled
+
+if TYPE_CHECKING:
+    from ..clock import Clock
+    from ..engine.protocol import Lease, Message, Queue
+    from ..polled import QueueTrigger
+    from .dispatcher import Dispatcher, Observer
+    from .retry import RetryPolicy
+    from .selection import Admits
+
+log = logging.getLogger("fnframe.poller")
+
+UNSERVED = 1.0
+"""Seconds until messages are looked at again whose function a reload took away just now."""
+NAMED = "BatchItemFailure"
+"""The error type of a message that the handler named as failed."""
+NAMED_ERROR = encode_json({"errorType": NAMED, "errorMessage": "the handler named it as failed"})
+TOO_OLD = "EventAgeExceeded"
+
+
+class Again(msgspec.Struct, frozen=True):
+    """A message that comes again after `delay` seconds."""
+
+    lease: Lease
+    delay: float
+    counted: bool
+    lost: bool = False
+
+
+class Dead(msgspec.Struct, frozen=True):
+    """A message that is given up on."""
+
+    lease: Lease
+    reason: str
+    error_type: str
+    error: bytes = b"null"
+
+
+class Verdict(msgspec.Struct):
+    """What becomes of each message of a batch; the event and the outcome, if it was one that the function saw."""
+
+    done: list[Lease] = []
+    again: list[Again] = []
+    dead: list[Dead] = []
+    event: Event | None = None
+    outcome: Outcome | None = None
+
+
+class PolledQueue:
+    """Runs a function on the batches of a queue; see `poller.Handler`. `source` names the queue in events."""
+
+    def __init__(
+        self, function: str, queue: Queue, trigger: QueueTrigger, source: str, kind: str, admits: Admits | None,
+        dispatcher: Dispatcher, clock: Clock, policy: RetryPolicy, settled: Observer,
+    ) -> None:  # fmt: skip
+        self._function = function
+        self._queue = queue
+        self._trigger = trigger
+        self._source = source
+        self._kind = kind
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._policy = policy
+        self._settled = settled
+        self._admits = admits
+
+    def alone(self, lease: Lease) -> bool:
+        """Whether a message must be in no batch with others: it may end them all, or be given up on with them."""
+        message = lease.message
+        return message.lost > 0 or 1 < message.attempt >= self._trigger.maximum_attempts
+
+    async def invoke(self, batch: Sequence[Lease]) -> Verdict:
+        verdict = Verdict()
+        leases = [lease for lease in self._admitted(batch, verdict) if not self._is_spent(lease, verdict)]
+        if not leases:
+            return verdict
+        event = self._event(leases)
+        try:
+            outcome = await self._dispatcher.invoke(
+                self._function,
+                event,
+                new_id(),
+                trigger=self._kind,
+                invocation_type="polled",
+                attempt=max(lease.message.attempt for lease in leases),
+            )
+        except FunctionNotFound:
+            verdict.again += [Again(lease, UNSERVED, counted=False) for lease in leases]
+            return verdict
+        verdict.event, verdict.outcome = event, outcome
+        if isinstance(outcome, Success):
+            self._judge(leases, outcome, verdict)
+        else:
+            self._judge_failure(leases, outcome, verdict)
+        return verdict
+
+    async def settle(self, verdict: Verdict) -> Collection[str]:
+        report = None
+        if verdict.outcome is not None and not was_throttled(verdict.outcome):
+            report = verdict.outcome.report
+        if verdict.done:
+            await self._queue.ack(verdict.done, report)
+            report = None  # It is kept.
+        await _together(_endings(verdict, report))
+        self._tell(verdict)
+        return {again.lease.message.group for again in verdict.again if again.lease.message.group is not None}
+
+    def _admitted(self, batch: Sequence[Lease], verdict: Verdict) -> Sequence[Lease]:
+        """The messages that fit the filter; the others are done."""
+        if self._admits is None:
+            return batch
+        admitted: list[Lease] = []
+        for lease in batch:
+            (admitted if self._admits(lease.message) else verdict.done).append(lease)
+        return admitted
+
+    def _event(self, leases: Sequence[Lease]) -> Event:
+        contents = [unwrapped(lease.message.body) for lease in leases]
+        items = tuple(
+            Item(message.id, message.attempt, message.accepted, message.group, traceparent=carried.traceparent)
+            for message, carried in zip((lease.message for lease in leases), contents, strict=True)
+        )
+        return batch_event(
+            _event_id([lease.message for lease in leases]),
+            f"fnframe.{self._kind}.batch",
+            Origin(self._source, items, single=self._trigger.batch_size == 1),
+            [carried.data for carried in contents],
+            depth=max(carried.depth for carried in contents),
+        )
+
+    def _is_spent(self, lease: Lease, verdict: Verdict) -> bool:
+        """Whether a message must not be tried again; it is added to the dead then."""
+        message, age = lease.message, self._trigger.maximum_age
+        if message.lost >= self._trigger.poison:
+            dead = Dead(lease, poison_text(message.lost), EXITED)
+        elif age is not None and self._clock.time() > message.accepted + age:
+            dead = Dead(lease, f"{TOO_OLD}: older than {age:g} seconds", TOO_OLD)
+        else:
+            return False
+        verdict.dead.append(dead)
+        return True
+
+    def _judge(self, leases: Sequence[Lease], success: Success, verdict: Verdict) -> None:
+        names = {lease.message.id: place for place, lease in enumerate(leases)}
+        try:
+            failed = set(failures(success, names))
+        except InvalidAnswer as problem:
+            told = "function %r: its answer fails the whole batch of %d from %s: %s"
+            log.warning(told, self._function, len(leases), self._source, problem)
+            error = encode_json({"errorType": INVALID, "errorMessage": str(problem)})
+            for lease in leases:
+                self._fail(lease, INVALID, error, verdict)
+            return
+        blocked: set[str] = set()
+        for place, lease in enumerate(leases):
+            group = lease.message.group
+            if place in failed:
+                comes_again = self._fail(lease, NAMED, NAMED_ERROR, verdict)
+                if comes_again and group is not None:
+                    blocked.add(group)
+            elif group in blocked:  # What came behind one that comes again must come again behind it.
+                verdict.again.append(Again(lease, 0.0, counted=False))
+            else:
+                verdict.done.append(lease)
+
+    def _judge_failure(self, leases: Sequence[Lease], failure: Failure, verdict: Verdict) -> None:
+        if was_throttled(failure):
+            delay = max(self._policy.delay(1), failure.retry_after or 0.0)
+            verdict.again += [Again(lease, delay, counted=False) for lease in leases]
+            return
+        error, lost = error_of(failure), ended_environment(failure)
+        for lease in leases:
+            self._fail(lease, failure.error_type, error, verdict, lost=lost)
+
+    def _fail(self, lease: Lease, error_type: str, error: bytes, verdict: Verdict, *, lost: bool = False) -> bool:
+        """A message failed; whether it comes again."""
+        message, age = lease.message, self._trigger.maximum_age
+        delay = self._policy.delay(message.attempt)
+        if message.attempt >= self._trigger.maximum_attempts:
+            reason = f"RetriesExhausted after {attempts_text(message.attempt)}: {error_type}"
+        elif lost and message.lost + 1 >= self._trigger.poison:
+            reason = f"{poison_text(message.lost + 1)}: {error_type}"
+        elif age is not None and self._clock.time() + delay > message.accepted + age:
+            reason = f"{TOO_OLD} after {attempts_text(message.attempt)}: {error_type}"
+        else:
+            verdict.again.append(Again(lease, delay, counted=True, lost=lost))
+            return True
+        verdict.dead.append(Dead(lease, reason, error_type, error))
+        return False
+
+    def _tell(self, verdict: Verdict) -> None:
+        for dead in verdict.dead:
+            told = "%s: message %s lies among the dead letters: %s"
+            log.warning(told, self._source, dead.lease.message.id, dead.reason)
+        if self._settled is None:
+            return
+        try:
+            function = self._dispatcher.function(self._function)
+        except FunctionNotFound:
+            return
+        if verdict.done and verdict.event is not None:
+            attempt = max(lease.message.attempt for lease in verdict.done)
+            self._settled(function, verdict.event, verdict.outcome, attempt, None)
+        for dead in verdict.dead:
+            event = self._event([dead.lease])
+            failure = self._failure_of(dead, event, verdict.outcome)
+            self._settled(function, event, failure, dead.lease.message.attempt, None)
+
+    def _failure_of(self, dead: Dead, event: Event, outcome: Outcome | None) -> Failure:
+        """The failure of a message alone, where the outcome is that of a batch which succeeded otherwise, or none."""
+        if isinstance(outcome, Failure):
+            return outcome
+        attempt = dead.lease.message.attempt
+        return self._dispatcher.failure(
+            self._function, event, new_id(), dead.error_type, dead.reason, trigger=self._kind,
+            invocation_type="polled", attempt=attempt,
+        )  # fmt: skip
+
+
+def _event_id(messages: Sequence[Message]) -> str:
+    """The same for the same messages: what their function sends then repeats rather than multiplies."""
+    if len(messages) == 1:
+        return messages[0].id
+    return hashlib.blake2b("\n".join(message.id for message in messages).encode(), digest_size=16).hexdigest()
+
+
+def _endings(verdict: Verdict, report: Report | None) -> Iterable[Callable[[], Coroutine[Any, Any, None]]]:
+    """What ends the leases of messages that are not done; the first keeps the report."""
+    for again in verdict.again:
+        yield partial(again.lease.release, again.delay, counted=again.counted, lost=again.lost, report=report)
+        report = None
+    for dead in verdict.dead:
+        yield partial(dead.lease.bury, dead.reason, dead.error, report=report)
+        report = None
+
+
+async def _together(calls: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    """Await them all at once: an engine commits together what comes at once."""
+    async with anyio.create_task_group() as tasks:
+        for call in calls:
+            tasks.start_soon(call)

@@ -1,0 +1,122 @@
+"""What a destination gets: Lambda's records, with names in place of ARNs, each an event with an id of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+from contextlib import suppress
+from typing import Any, Literal
+
+import msgspec
+
+from ..engine.protocol import Record
+from ..event import JSON, Event, encode_json, now
+from ..function import Function
+from ..outcome import Failure, Outcome, Success
+
+LostCondition = Literal["RetryAttemptsExhausted", "RecordAgeExceeded"]
+
+
+def outcome_record(function: Function, event: Event, outcome: Outcome, condition: str, attempts: int) -> Event:
+    """What became of an event: `condition` is Lambda's word for it, `attempts` how often the function ran."""
+    response = {"statusCode": 200, "executedVersion": outcome.report.version}
+    payload: Any
+    if isinstance(outcome, Success):
+        payload = _within(outcome.payload, outcome.content_type)
+    else:
+        response["functionError"] = "Unhandled"
+        payload = outcome.payload()
+    body = {
+        "version": "1.0",
+        "timestamp": _moment(now()),
+        "requestContext": _request(function, outcome.report.request_id, condition, attempts),
+        "requestPayload": _within(event.data, event.datacontenttype),
+        "responseContext": response,
+        "responsePayload": payload,
+    }
+    return Event(
+        id=f"{event.id}:{function.name}:outcome",  # A repeated attempt must not repeat the record.
+        source=f"function:{function.name}",
+        type="fnframe.function.outcome",
+        time=now(),
+        data=encode_json(body),
+        subject=event.id,
+        traceparent=event.traceparent,
+        tracestate=event.tracestate,
+        depth=event.depth + 1,
+    )
+
+
+def range_lost_record(
+    function: Function,
+    *,
+    stream: str,
+    partition: int,
+    records: list[Record],
+    condition: LostCondition,
+    attempts: int,
+    request_id: str,
+    outcome: Outcome | None = None,
+) -> Event:
+    """Which records of a stream were given up: `records` are all of them, in their order, of one partition.
+
+    `outcome` is that of the last attempt, if there was one. The records themselves are not in it, as in Lambda: the
+    stream has them for as long as it keeps them.
+    """
+    first, last = records[0], records[-1]
+    body: dict[str, Any] = {
+        "requestContext": _request(function, request_id, condition, attempts),
+        "version": "1.0",
+        "timestamp": _moment(now()),
+        "KinesisBatchInfo": {
+            "shardId": f"shardId-{partition:012d}",
+            "startSequenceNumber": str(first.position),
+            "endSequenceNumber": str(last.position),
+            "approximateArrivalOfFirstRecord": _moment(dt.datetime.fromtimestamp(first.accepted, dt.UTC)),
+            "approximateArrivalOfLastRecord": _moment(dt.datetime.fromtimestamp(last.accepted, dt.UTC)),
+            "batchSize": len(records),
+            "streamArn": stream,
+        },
+    }
+    if outcome is not None:
+        body["responseContext"] = {
+            "statusCode": 200,
+            "executedVersion": outcome.report.version,
+            "functionError": "Unhandled" if isinstance(outcome, Failure) else None,
+        }
+    where = f"{stream}:{partition}:{first.position}-{last.position}"
+    return Event(
+        id=f"{where}:{function.name}:lost",
+        source=f"function:{function.name}",
+        type="fnframe.stream.lost",
+        time=now(),
+        data=encode_json(body),
+        subject=where,
+        depth=1,
+    )
+
+
+def _request(function: Function, request_id: str, condition: str, attempts: int) -> dict[str, Any]:
+    return {
+        "requestId": request_id,
+        "functionArn": function.name,
+        "condition": condition,
+        "approximateInvokeCount": attempts,
+    }
+
+
+def _moment(moment: dt.datetime) -> str:
+    """As Lambda writes it: `2025-11-25T16:50:20.000Z`."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _within(payload: bytes, content_type: str) -> Any:
+    """A payload as part of a record, which is one line: JSON as itself, else text, else base64."""
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        return payload
+    if content_type == JSON:
+        with suppress(msgspec.DecodeError, RecursionError):
+            # In valid JSON a line break is never part of a value.
+            return msgspec.json.decode(text.replace("\n", " ").replace("\r", " "), type=msgspec.Raw)
+    return text

@@ -1,0 +1,84 @@
+"""What a program sends with: messages to a queue, records to a stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..dispatch.carried import Carried
+from ..event import encode_json
+from ..sending import sendable
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+
+    from ..dispatch.acceptance import Acceptance
+
+
+class QueueProducer:
+    """A queue, to send to: made by `running.queue(name)`."""
+
+    def __init__(self, name: str, acceptance: Acceptance) -> None:
+        self.name = sendable(f"queue:{name}").name
+        self._acceptance = acceptance
+
+    def __repr__(self) -> str:
+        return f"<QueueProducer {self.name}>"
+
+    async def send(
+        self, data: Any, *, id: str | None = None, group: str | None = None, delay: float = 0.0  # noqa: A002
+    ) -> str:  # fmt: skip
+        """Send a message, anything that encodes to JSON; its id. Returns when the engine has it.
+
+        An `id` that was sent before, within an hour at least, is accepted once. Messages of one `group` are handled in
+        order; `delay` is in seconds. Raises `PayloadTooLarge`, `QueueFull`, `ValueError` for a delay that is none, and
+        `NotRunning` after the end.
+        """
+        sendable(f"queue:{self.name}", group=group, delay=delay)
+        return await self._acceptance.send(self.name, Carried(encode_json(data)), id_=id, group=group, delay=delay)
+
+
+class StreamProducer:
+    """A stream, to publish to: made by `running.stream(name)`."""
+
+    def __init__(self, name: str, acceptance: Acceptance) -> None:
+        self.name = sendable(f"stream:{name}", key="").name
+        self._acceptance = acceptance
+
+    def __repr__(self) -> str:
+        return f"<StreamProducer {self.name}>"
+
+    async def publish(self, data: Any, *, key: str, id: str = "") -> bool:  # noqa: A002
+        """Publish a record, anything that encodes to JSON. Returns when the engine has it.
+
+        Records of one `key` are handled in order. An `id` that was published before, within an hour at least, is
+        accepted once: False then. Raises `PayloadTooLarge`, and `NotRunning` after the end.
+        """
+        return await self._acceptance.publish(self.name, Carried(encode_json(data)), key=key, id_=id)
+
+
+class QueueInThread:
+    """A queue, to send to from any thread: made by `running.queue(name)` in a synchronous program."""
+
+    def __init__(self, producer: QueueProducer, portal: BlockingPortal) -> None:
+        self.name = producer.name
+        self._producer = producer
+        self._portal = portal
+
+    def send(
+        self, data: Any, *, id: str | None = None, group: str | None = None, delay: float = 0.0  # noqa: A002
+    ) -> str:  # fmt: skip
+        """Send a message; see `QueueProducer.send`."""
+        return self._portal.call(lambda: self._producer.send(data, id=id, group=group, delay=delay))
+
+
+class StreamInThread:
+    """A stream, to publish to from any thread: made by `running.stream(name)` in a synchronous program."""
+
+    def __init__(self, producer: StreamProducer, portal: BlockingPortal) -> None:
+        self.name = producer.name
+        self._producer = producer
+        self._portal = portal
+
+    def publish(self, data: Any, *, key: str, id: str = "") -> bool:  # noqa: A002
+        """Publish a record; see `StreamProducer.publish`."""
+        return self._portal.call(lambda: self._producer.publish(data, key=key, id=id))

@@ -1,0 +1,53 @@
+"""The conformance suite of engines: what the protocol promises, as named obligations, for whoever writes one.
+
+With pytest, for instance:
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("obligation", engine_obligations(durable=True, shared=False), ids=str)
+    async def test_my_engine(obligation):
+        await obligation.check(lambda options: MyEngine("my:", options))
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...engine.protocol import EngineOptions
+from . import claims, dead_letters, durability, groups, queues, reports, sharing, states, streams  # noqa: F401
+from .obligation import OBLIGATIONS, MakeEngine, Obligation, ObligationBroken
+
+if TYPE_CHECKING:
+    from ...engine.protocol import Engine
+
+__all__ = ["MakeEngine", "Obligation", "ObligationBroken", "check_engine", "engine_obligations"]
+
+
+def engine_obligations(*, durable: bool, shared: bool, virtual_time: bool = True) -> list[Obligation]:
+    """The obligations of an engine that is durable, or shared by several processes, or not.
+
+    `virtual_time`: it takes its time from the clock in its options. Without that, the obligations that need an hour to
+    pass are left out, and the others wait in real time.
+    """
+    is_so = {"durable": durable, "shared": shared, "virtual time": virtual_time}
+    return [obligation for obligation in OBLIGATIONS if all(is_so[need] for need in obligation.needs)]
+
+
+async def check_engine(make_engine: MakeEngine, *, virtual_time: bool = True) -> list[str]:
+    """Check every obligation that holds for this engine and return their names.
+
+    `make_engine` makes an engine for its options. What two engines with the same `options.directory` keep must be the
+    same if the engine is durable or shared, and that directory is empty at first. Raises `ObligationBroken` that lists
+    all that are broken.
+    """
+    engine: Engine = make_engine(EngineOptions(directory=Path()))
+    checked, broken = [], []
+    for obligation in engine_obligations(durable=engine.durable, shared=engine.shared, virtual_time=virtual_time):
+        checked.append(obligation.name)
+        try:
+            await obligation.check(make_engine, virtual_time=virtual_time)
+        except Exception as error:
+            broken.append(f"{obligation.name}: {type(error).__name__}: {error}\n  {obligation.why}")
+    if broken:
+        raise ObligationBroken(f"{len(broken)} of {len(checked)} obligations are broken:\n\n" + "\n\n".join(broken))
+    return checked
