@@ -20,6 +20,16 @@ class Clock(Protocol):
     async def wait(self, event: anyio.Event, until: float) -> None:
         """Return when the event is set or the moment `until`, on the monotonic scale, has come."""
 
+    async def wait_for_time(self, event: anyio.Event, until: float) -> None:
+        """Return when the event is set or the clock shows `until`, in seconds since the epoch.
+
+        Returns early when the clock is set back: who waits for a time of day has to look anew then.
+        """
+
+
+LOOK = 1.0
+"""Seconds for which a step of the machine's clock may go unnoticed by who waits for a time."""
+
 
 class SystemClock:
     """The machine's clock."""
@@ -33,3 +43,13 @@ class SystemClock:
     async def wait(self, event: anyio.Event, until: float) -> None:
         with anyio.move_on_after(until - time.monotonic()):
             await event.wait()
+
+    async def wait_for_time(self, event: anyio.Event, until: float) -> None:
+        before = time.time()
+        while not event.is_set() and (left := until - before) > 0:
+            with anyio.move_on_after(min(left, LOOK)):
+                await event.wait()
+            now = time.time()
+            if now < before:
+                return
+            before = now

@@ -1,4 +1,4 @@
-"""The hooks, in the order in which they are called. Hooks register types or observe; classes behave.
+"""The hooks, in the order in which they are called. Hooks register types, add to the app or observe; classes behave.
 
 Observers are called in the event loop's thread, and where the app runs by `run_in_thread`, in the threads of its
 callers too: one that keeps state guards it.
@@ -6,13 +6,14 @@ callers too: one that keeps state guards it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pluggy
 
 if TYPE_CHECKING:
     from .event import Event
     from .function import Function
+    from .lifespan import Lifespan, RunningApp
     from .outcome import InvocationType, Outcome, Report
     from .trigger import Trigger
 
@@ -20,11 +21,40 @@ hookspec = pluggy.HookspecMarker("fnframe")
 hookimpl = pluggy.HookimplMarker("fnframe")
 
 
+class Command(NamedTuple):
+    """A command of the command line: where its `cyclopts.App` is, as `module:attribute`, and a line about it.
+
+    The module is imported when the command is used.
+    """
+
+    app: str
+    text: str
+
+
+@hookspec
+def fnframe_commands() -> dict[str, Command]:  # type: ignore[empty-body]
+    """Called by the command line alone, where it lists the commands and where it is given one that is not its own:
+    commands by their names, `{"cron": Command("fnframe_cron.commands:app", "When schedules fire.")}`.
+
+    A name of fnframe's own, or one that two plugins bring, is refused. What it raises is told as a warning.
+    """
+
+
 @hookspec
 def fnframe_register_triggers() -> list[type[Trigger]]:  # type: ignore[empty-body]
     """Called once at start: the types of triggers that the plugin brings.
 
     Two types of one kind are refused, and so is what is no `Trigger`. If it raises, the app does not start.
+    """
+
+
+@hookspec
+def fnframe_lifespan(running: RunningApp) -> Lifespan:  # type: ignore[empty-body]
+    """Called once for each run of an app, before its triggers start: an async context manager around all of it.
+
+    It is entered then, and left when the triggers have ended and what was accepted is worked off. A mapping that it
+    yields is added to the running app: after `yield {"cron": schedules}` there is `running.cron`. Commands that only
+    look at an app run it too, without its triggers. What it raises ends the app.
     """
 
 

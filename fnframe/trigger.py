@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskStatus
 
+    from .clock import Clock
     from .engine.protocol import Queue, Stream
     from .event import Event
     from .function import Function
@@ -52,6 +53,14 @@ class Mapping(Protocol):
         """Where this mapping keeps what it must remember; as durable as the app's engine."""
 
     @property
+    def shared(self) -> bool:
+        """Whether other processes may share the engine: what is accepted or set there then counts for all of them."""
+
+    @property
+    def clock(self) -> Clock:
+        """The app's time: whatever waits for a moment asks it, so that tests can turn it by hand."""
+
+    @property
     def grace(self) -> float:
         """Seconds that a trigger which is cancelled may take to answer what it accepted."""
 
@@ -65,12 +74,13 @@ class Mapping(Protocol):
         What the trigger's filter does not let through is not run: a `Success` of nothing, whose report says `filtered`.
         """
 
-    async def enqueue(self, event: Event) -> bool:
+    async def enqueue(self, event: Event, *, group: str | None = None) -> bool:
         """Accept the event for an asynchronous invocation: fnframe runs it and retries.
 
-        Returns when the engine has it, or when the trigger's filter did not let it through; False if an event with this
-        id was accepted before (within the engine's window for duplicates). Raises `QueueFull`, `PayloadTooLarge` or
-        `RecursionStopped` when it was not accepted.
+        Events of one `group` run in their order, each when the one before has come to its end. Returns when the
+        engine has it, or when the trigger's filter did not let it through; False if an event with this id was accepted
+        before (within the engine's window for duplicates). Raises `QueueFull`, `PayloadTooLarge` or `RecursionStopped`
+        when it was not accepted.
         """
 
     def passes(self, event: Event) -> bool:
@@ -91,6 +101,10 @@ class Mapping(Protocol):
         The source may be the app's own, or any that implements `fnframe.engine.protocol`. Batches, retries, order,
         checkpoints and the end in order are the core's. `task_status.started` is called with a line for a person.
         """
+
+    async def is_pending(self, source: str, event_id: str) -> bool:
+        """Whether the event of this source and id was enqueued and has not come to its end: it waits, runs or will be
+        tried again."""
 
 
 class State(Protocol):

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 COMMANDS = {
     "dev": "Run an app while you write it: reloads, shows every invocation.",
@@ -34,7 +38,7 @@ def _run(arguments: list[str]) -> int:
         return _refused()
     # Cyclopts and rich take 300 ms to say this, which is what people ask for most.
     if not arguments or arguments in (["--help"], ["-h"]):
-        return guarded(partial(_told, overview()))
+        return guarded(_overview)
     if arguments == ["--version"]:
         from importlib.metadata import version
 
@@ -51,9 +55,15 @@ def _told(text: str) -> int:
     return 0
 
 
-def overview() -> str:
-    """What `fnframe --help` prints."""
-    commands = "\n".join(f"  {name:<11}{text}" for name, text in COMMANDS.items())
+def _overview() -> int:
+    from .contributed import contributed
+
+    return _told(overview({name: command.text for name, command in contributed().items()}))
+
+
+def overview(contributed: Mapping[str, str]) -> str:
+    """What `fnframe --help` prints; `contributed` are the plugins' commands, each with a line about it."""
+    commands = "\n".join(f"  {name:<11}{text}" for name, text in {**COMMANDS, **contributed}.items())
     return (
         "Usage: fnframe COMMAND TARGET\n\n"
         "Functions with triggers, in isolated environments whose limits hold.\n"

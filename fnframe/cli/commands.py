@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import cyclopts
 
 from . import COMMANDS
+from .contributed import contributed
 from .errors import guarded
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ def _parsed(arguments: list[str]) -> int:
     # The help shows their docstrings line by line: they are written for 80 columns.
     for name in COMMANDS:
         app.command(f"fnframe.cli.{name}:{name}", name=name, usage=USAGES.get(name))
+    if arguments[0] not in COMMANDS:
+        for name, command in contributed().items():
+            app.command(command.app, name=name)
     return app(arguments) or 0
 
 

@@ -40,20 +40,26 @@ class Acceptance:
         self._check_running = check_running
         self._arrived = arrived
 
-    async def enqueue(self, function: str, event: Event, *, trigger: str, fresh: bool = False) -> bool:
+    async def enqueue(
+        self, function: str, event: Event, *, trigger: str, group: str | None = None, fresh: bool = False
+    ) -> bool:
         """Put an event into the queue of a function's asynchronous invocations; False for a duplicate id.
 
-        `fresh` promises that the id was made for this event alone. Raises `FunctionNotFound`, `PayloadTooLarge`,
+        Events of one `group` are worked on in their order, one after the other. `fresh` promises that the id was made
+        for this event alone. Raises `FunctionNotFound`, `PayloadTooLarge`,
         `RecursionStopped`, `QueueFull` and `NotRunning`.
         """
         self._dispatcher.function(function)
         self._check(function, len(event.data), event.depth)
         body = encode_envelope(Envelope(event, new_id(), trigger))
-        # CloudEvents promise that source and id together are unique, not that an id is.
-        message = Message(f"{event.source} {event.id}", body, fresh=fresh)
+        message = Message(_message_id(event.source, event.id), body, group, fresh=fresh)
         (accepted,) = await self._engine.queue(queue_name(function)).send([message])
         self._arrived(function)
         return accepted
+
+    async def is_pending(self, function: str, source: str, event_id: str) -> bool:
+        """Whether an event that was accepted has not come to its end yet."""
+        return await self._engine.queue(queue_name(function)).holds(_message_id(source, event_id))
 
     async def send(
         self, queue: str, carried: Carried, *, id_: str | None = None, group: str | None = None, delay: float = 0.0
@@ -107,3 +113,8 @@ class Acceptance:
             raise PayloadTooLarge(target, size, limits.asynchronous_payload)
         if depth > limits.depth:
             raise RecursionStopped(target, depth)
+
+
+def _message_id(source: str, event_id: str) -> str:
+    # CloudEvents promise that source and id together are unique, not that an id is.
+    return f"{source} {event_id}"

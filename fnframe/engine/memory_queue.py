@@ -115,6 +115,9 @@ class MemoryQueue:
             self._call()
         return [lease in held for lease in leases]
 
+    async def holds(self, id: str) -> bool:  # noqa: A002
+        return id in self._held
+
     async def statistics(self) -> QueueStatistics:
         self._turn(self._clock.monotonic())
         delayed, leased = len(self._delayed), len(self._lent)

@@ -131,6 +131,9 @@ class Queue(Protocol):
     async def extend(self, leases: Sequence[Lease], seconds: float) -> list[bool]:
         """`Lease.extend` of several in one step."""
 
+    async def holds(self, id: str) -> bool:  # noqa: A002
+        """Whether the message with this id was accepted and is not settled: it waits, is delayed or is leased."""
+
     async def statistics(self) -> QueueStatistics:
         """Counts of this moment."""
 

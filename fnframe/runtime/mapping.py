@@ -26,21 +26,23 @@ if TYPE_CHECKING:
 class BoundMapping:
     """See `fnframe.Mapping`."""
 
-    def __init__(self, running: Running, function: Function, trigger: Trigger, settings: msgspec.Struct) -> None:
+    def __init__(self, running: Running, function: str, trigger: Trigger, settings: msgspec.Struct) -> None:
         self._running = running
         self._kind = kind_of(trigger)
-        self._name = function.name
+        self._name = function
         self.trigger = trigger
         self.settings = settings
         self.app = running.manifest.app
         self.directory = Path(running.manifest.directory)
         self.grace = running.settings.grace
         self.debug = running.debug
+        self.shared = running.shared
+        self.clock = running.clock
         self._fits: Callable[[Event], bool] | None = None
         if trigger.filter is not None:
             self._fits = compile_event_filter(trigger.filter, trigger.document)
         # Named by what it does, not by its place: a mapping that moves in the file keeps what it remembers.
-        self.state: State = running.engine.state(f"mapping:{function.name}:{trigger.identity()}")
+        self.state: State = running.engine.state(f"mapping:{function}:{trigger.identity()}")
 
     def __repr__(self) -> str:
         return f"<Mapping {self.trigger.describe()} to {self._name}>"
@@ -54,10 +56,10 @@ class BoundMapping:
             return Success(b"null", self._filtered(event))
         return await self._running.dispatcher.invoke(self._name, event, new_id(), trigger=self._kind)
 
-    async def enqueue(self, event: Event) -> bool:
+    async def enqueue(self, event: Event, *, group: str | None = None) -> bool:
         if not self.passes(event):
             return True
-        return await self._running.accept(self._name, event, trigger=self._kind)
+        return await self._running.accept(self._name, event, trigger=self._kind, group=group)
 
     def passes(self, event: Event) -> bool:
         if self._fits is None or self._fits(event):
@@ -65,6 +67,9 @@ class BoundMapping:
         if self._running.filtered is not None:
             self._running.filtered(self.function, event, self._kind)
         return False
+
+    async def is_pending(self, source: str, event_id: str) -> bool:
+        return await self._running.is_pending(self._name, source, event_id)
 
     def queue(self, name: str) -> Queue:
         return self._running.engine.queue(name)

@@ -57,7 +57,7 @@ class Plugins:
         """The types of triggers by kind. Raises `ConfigurationError` that names plugins which disagree."""
         types: dict[str, type[Trigger]] = {}
         owners: dict[str, str] = {}
-        for implementation in self._implementations("fnframe_register_triggers"):
+        for implementation in self.implementations("fnframe_register_triggers"):
             plugin = implementation.plugin_name
             for type_ in _registered_types(implementation):
                 kind = kind_of(type_)
@@ -74,7 +74,7 @@ class Plugins:
         logged.
         """
         order = getattr(self.manager.hook, hook).spec.argnames
-        listeners = [_Listener(hook, implementation, order) for implementation in self._implementations(hook)]
+        listeners = [_Listener(hook, implementation, order) for implementation in self.implementations(hook)]
         if len(listeners) < 2:
             return listeners[0].hear if listeners else None
 
@@ -90,8 +90,9 @@ class Plugins:
         self.manager.register(plugin, name)
         return hooks
 
-    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
-        # pluggy keeps them in the reverse order of calling.
+    def implementations(self, hook: str) -> list[pluggy.HookImpl]:
+        """What implements a hook, in the order of calling."""
+        # pluggy keeps them in the reverse order.
         return getattr(self.manager.hook, hook).get_hookimpls()[::-1]  # type: ignore[no-any-return]
 
 

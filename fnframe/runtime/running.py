@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,13 +31,14 @@ from ..environment.readiness import Readiness
 from ..environment.slot import remove
 from ..environment.target import directory_of
 from ..environment.wire import Ack, Send
-from ..errors import ConfigurationError, FnframeError, NotRunning
+from ..errors import ConfigurationError, FnframeError, NotRunning, nearest
 from ..event import Event, encode_json, new_id, now
 from ..function import Function
 from ..trigger import Trigger, kind_of
 from .bundle import Bundle, Source, source_of, start_bundle
 from .config import Settings, load_settings
 from .host_log import HostLog
+from .lifespans import lifespans
 from .mapping import BoundMapping
 from .plugins import Plugins, load_plugins
 from .producers import QueueProducer, StreamProducer
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from ..engine.protocol import Engine
     from ..function import Manifest
     from ..outcome import Outcome
+    from ..trigger import State
 
 log = logging.getLogger("fnframe")
 
@@ -69,7 +71,10 @@ class Running:
         self.settings = settings
         self.engine = engine
         self.pool = pool
+        self.clock = clock
         self.debug = debug
+        self.shared = not settings.engine.startswith("memory:")
+        self.services: dict[str, Any] = {}
         self._bundle = bundle
         self._source = source
         self._embedded = embedded
@@ -102,6 +107,16 @@ class Running:
         self._triggers = Triggers(self, tasks, mounted)
         self._open(bundle)
 
+    def __getattr__(self, name: str) -> Any:
+        return self.service(name)
+
+    def service(self, name: str) -> Any:
+        """What a plugin's lifespan offers; `running.cron` is the service `cron`."""
+        services: dict[str, Any] = self.__dict__.get("services", {})
+        if name not in services:
+            raise AttributeError(f"a running app has no {name!r}, and no plugin offers it{nearest(name, services)}")
+        return services[name]
+
     @property
     def manifest(self) -> Manifest:
         """The app's functions and triggers, as they are served now."""
@@ -115,6 +130,18 @@ class Running:
     def mappings(self, kind: type[Trigger]) -> list[BoundMapping]:
         """The event source mappings of one type of trigger, in the order of the app's declarations."""
         return self._triggers.mappings(kind)
+
+    def mapping(self, function: str, trigger: Trigger) -> BoundMapping:
+        """Bind a trigger to a function while the app runs; see `RunningApp`."""
+        return self._triggers.mapping(function, trigger)
+
+    def run_with_triggers(self, run: Callable[..., Any]) -> None:
+        """Run this as the triggers are run; see `RunningApp`."""
+        self._triggers.companions.append(run)
+
+    def state(self, name: str) -> State:
+        """Where a plugin keeps what it must remember; see `RunningApp`."""
+        return self.engine.state(f"plugin:{name}")
 
     def embedded_trigger(self, kind: str) -> type[Trigger] | None:
         """The type of a trigger that no plugin registers, but that the app in this process uses."""
@@ -145,9 +172,13 @@ class Running:
         await self.acceptance.enqueue(function, event, trigger="direct", fresh=fresh)
         return event.id
 
-    async def accept(self, function: str, event: Event, *, trigger: str) -> bool:
+    async def accept(self, function: str, event: Event, *, trigger: str, group: str | None = None) -> bool:
         """Put an event into the queue of a function's asynchronous invocations; False for a duplicate id."""
-        return await self.acceptance.enqueue(function, event, trigger=trigger)
+        return await self.acceptance.enqueue(function, event, trigger=trigger, group=group)
+
+    async def is_pending(self, function: str, source: str, event_id: str) -> bool:
+        """Whether an event that was accepted has not come to its end yet."""
+        return await self.acceptance.is_pending(function, source, event_id)
 
     def queue(self, name: str) -> QueueProducer:
         """The queue of this name, to send messages to. Raises `ValueError` for a name that is fnframe's own."""
@@ -369,6 +400,7 @@ async def _run(
                 debug=debug,
             )
             stack.push_async_callback(running.end)
+            running.services = await stack.enter_async_context(lifespans(loaded, running))
             tasks.start_soon(pool.run)
             tasks.start_soon(pool.sweep)
             tasks.start_soon(running.revive)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -31,6 +32,10 @@ class RunningInThread:
     def manifest(self) -> Manifest:
         """The app's functions and triggers."""
         return self._running.manifest
+
+    def __getattr__(self, name: str) -> Any:
+        """What a plugin's lifespan offers, with blocking verbs."""
+        return _Blocking(self._running.service(name), self._portal)
 
     def invoke(
         self, function: str, data: Any = None, *, event: Event | None = None, payload: bytes | None = None
@@ -93,6 +98,20 @@ class RunningInThread:
     def drained(self) -> None:
         """Wait until nothing waits or runs; see `Running.drained`."""
         self._portal.call(self._running.drained)
+
+
+class _Blocking:
+    """A plugin's service, whose verbs run in the event loop's thread and block the caller's."""
+
+    def __init__(self, service: Any, portal: BlockingPortal) -> None:
+        self._service = service
+        self._portal = portal
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._service, name)
+        if not callable(value):
+            return value
+        return lambda *args, **kwargs: self._portal.call(partial(value, *args, **kwargs))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -32,6 +33,8 @@ class Triggers:
         self._mounted = mounted
         self._which: Serve = "none"
         self._services: dict[str, _Service] = {}
+        self.companions: list[Callable[..., Any]] = []
+        """What plugins run beside the triggers; begun with them where all are served."""
 
     @property
     def started(self) -> list[tuple[str, str]]:
@@ -40,14 +43,17 @@ class Triggers:
 
     def mappings(self, kind: type[Trigger]) -> list[BoundMapping]:
         """The event source mappings of one type of trigger, in the order of the app's declarations."""
-        running = self._running
-        settings = running.settings.triggers.get(kind_of(kind)) or kind.Settings()
         return [
-            BoundMapping(running, function, msgspec.json.decode(spec.fields, type=kind), settings)
-            for function in running.manifest.functions
+            self.mapping(function.name, msgspec.json.decode(spec.fields, type=kind))
+            for function in self._running.manifest.functions
             for spec in function.triggers
             if spec.kind == kind_of(kind)
         ]
+
+    def mapping(self, function: str, trigger: Trigger) -> BoundMapping:
+        """A trigger and a function, bound together with the settings of the trigger's type."""
+        settings = self._running.settings.triggers.get(kind_of(trigger)) or trigger.Settings()
+        return BoundMapping(self._running, function, trigger, settings)
 
     async def serve(self, which: Serve) -> None:
         """Start the triggers: all, or those whose events can wait outside. Returns when they are ready."""
@@ -55,6 +61,9 @@ class Triggers:
         kinds = sorted(_specs_by_kind(self._running.manifest), key=lambda kind: (self._has_backlog(kind), kind))
         for kind in kinds:
             await self._start(kind)
+        if which == "all":
+            for number, run in enumerate(self.companions):
+                await self._tasks.start(self._run_companion, f"companion {number}", run)
 
     async def serve_anew(self, old: Manifest) -> None:
         """Restart the triggers of the kinds whose mappings a reload changed."""
@@ -72,8 +81,7 @@ class Triggers:
     async def stop(self, which: Literal["fed", "all"]) -> None:
         """Stop them, or those alone that bring in what is new (not what polls), and wait until they have ended what
         they accepted."""
-        polled = [kind for kind in self._services if issubclass(self._type_of(kind), PolledTrigger)]
-        services = [service for kind, service in self._services.items() if which == "all" or kind not in polled]
+        services = [service for service in self._services.values() if which == "all" or not service.polls]
         for service in services:
             service.scope.cancel()
         for service in services:
@@ -93,7 +101,7 @@ class Triggers:
     async def _run(self, type_: type[Trigger], *, task_status: TaskStatus[None]) -> None:
         kind = kind_of(type_)
         mappings = self.mappings(type_)
-        self._services[kind] = service = _Service()
+        self._services[kind] = service = _Service(polls=issubclass(type_, PolledTrigger))
         try:
             with service.scope:
                 async with anyio.create_task_group() as tasks:
@@ -108,6 +116,15 @@ class Triggers:
         finally:
             if self._services.get(kind) is service:
                 del self._services[kind]
+            service.ended.set()
+
+    async def _run_companion(self, name: str, run: Callable[..., Any], *, task_status: TaskStatus[Any]) -> None:
+        self._services[name] = service = _Service()
+        try:
+            with service.scope:
+                await run(task_status=task_status)
+        finally:
+            del self._services[name]
             service.ended.set()
 
     def _type_of(self, kind: str) -> type[Trigger]:
@@ -125,9 +142,10 @@ class Triggers:
 
 
 class _Service:
-    """The running triggers of one kind."""
+    """The running triggers of one kind, or what a plugin runs beside them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, polls: bool = False) -> None:
+        self.polls = polls
         self.scope = anyio.CancelScope()
         self.ended = anyio.Event()
         self.started: list[tuple[str, str]] = []

@@ -2,40 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import anyio
 
 
 class ManualClock:
-    """A clock that stands still until `advance` is called. Takes the place of the machine's for retries and leases."""
+    """A clock that stands still until `advance` is called. Takes the place of the machine's for schedules, retries and
+    leases."""
 
     def __init__(self, start: float = 1_800_000_000.0) -> None:
         self._now = start
-        self._sleepers: list[tuple[float, anyio.Event]] = []
+        self._step = 0.0
+        self._sleepers: list[_Sleeper] = []
 
     def time(self) -> float:
-        return self._now
+        return self._now + self._step
 
     def monotonic(self) -> float:
         return self._now
 
     async def wait(self, event: anyio.Event, until: float) -> None:
-        if until > self._now:
-            sleeper = (until, event)
-            self._sleepers.append(sleeper)
-            try:
-                await event.wait()
-            finally:
-                if sleeper in self._sleepers:
-                    self._sleepers.remove(sleeper)
+        await self._sleep(event, until, wall=False)
+
+    async def wait_for_time(self, event: anyio.Event, until: float) -> None:
+        await self._sleep(event, until - self._step, wall=True)
 
     def advance(self, seconds: float) -> None:
         """Move on, and wake whoever waited for a moment that has come."""
         self._now += seconds
-        for sleeper in list(self._sleepers):
-            if sleeper[0] <= self._now:
-                self._sleepers.remove(sleeper)
-                sleeper[1].set()
+        self._wake(lambda sleeper: sleeper.until <= self._now)
+
+    def step(self, seconds: float) -> None:
+        """Set the time that the clock shows, as somebody does who corrects it; no time passes."""
+        self._step += seconds
+        for sleeper in self._sleepers:
+            if sleeper.wall:
+                sleeper.until -= seconds
+        self._wake(lambda sleeper: sleeper.until <= self._now or (sleeper.wall and seconds < 0))
 
     def next_moment(self) -> float | None:
-        """The earliest moment that anybody waits for, in seconds since the epoch."""
-        return min((until for until, _ in self._sleepers), default=None)
+        """The earliest moment that anybody waits for, as `time` will show it."""
+        return min(self.moments(), default=None)
+
+    def moments(self) -> list[float]:
+        """The moments that somebody waits for, as `time` will show them."""
+        return [sleeper.until + self._step for sleeper in self._sleepers]
+
+    async def _sleep(self, event: anyio.Event, until: float, *, wall: bool) -> None:
+        if until <= self._now:
+            return
+        sleeper = _Sleeper(event, until, wall)
+        self._sleepers.append(sleeper)
+        try:
+            await event.wait()
+        finally:
+            if sleeper in self._sleepers:
+                self._sleepers.remove(sleeper)
+
+    def _wake(self, is_due: Callable[[_Sleeper], bool]) -> None:
+        for sleeper in [sleeper for sleeper in self._sleepers if is_due(sleeper)]:
+            self._sleepers.remove(sleeper)
+            sleeper.event.set()
+
+
+class _Sleeper:
+    """Who waits, until when on the monotonic scale, and whether for what the clock shows."""
+
+    def __init__(self, event: anyio.Event, until: float, wall: bool) -> None:
+        self.event = event
+        self.until = until
+        self.wall = wall

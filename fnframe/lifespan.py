@@ -1,0 +1,49 @@
+"""What a plugin sees of an app that runs, and what it may add to it: `fnframe_lifespan` in `fnframe.hookspecs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from . import trigger
+    from .clock import Clock
+    from .function import Manifest
+
+Services = Mapping[str, object]
+"""What a plugin offers to those who hold a running app: `{"cron": schedules}` is `running.cron`."""
+
+Lifespan = AbstractAsyncContextManager[Services | None]
+
+
+class RunningApp(Protocol):
+    """A running app, as a plugin's lifespan gets it."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """The app's functions and triggers, as they are served now: a reload changes it."""
+
+    @property
+    def clock(self) -> Clock:
+        """The app's time."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may share the engine."""
+
+    def state(self, name: str) -> trigger.State:
+        """Where the plugin keeps what it must remember, under a name of its own; as durable as the app's engine."""
+
+    def mapping(self, function: str, trigger: trigger.Trigger) -> trigger.Mapping:
+        """Bind a trigger to a function while the app runs. Whoever asks feeds the events: no `run` is called.
+
+        The function need not be there, since a reload may bring it back: then `enqueue` raises `FunctionNotFound`.
+        """
+
+    def run_with_triggers(self, run: Callable[..., Any]) -> None:
+        """Run this as the triggers are run, which it must end like: `run(*, task_status)` begins when they do, calls
+        `task_status.started()`, and is cancelled when they are, before what was accepted is worked off.
+
+        Not called where the app serves no triggers, or only those whose events can wait outside.
+        """

@@ -1,0 +1,65 @@
+"""What is known of a schedule's past: in the engine's state, so that restarts and other processes know it too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from fnframe import State
+
+SETBACK = 3 * 3600.0
+"""A clock that is set back by more than this, in seconds, was wrong before: what happened after now is forgotten."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Up to where a schedule's instants are dealt with, and the last of them that fired."""
+
+    done: int
+    fired: int | None = None
+
+    def is_credible(self, now: float) -> bool:
+        return self.done <= now + SETBACK
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Progress).decode
+
+
+class Ledger:
+    """Where the progress of one schedule is kept."""
+
+    __slots__ = ("_key", "_state")
+
+    def __init__(self, state: State, key: str) -> None:
+        self._state = state
+        self._key = key
+
+    async def begin(self, now: float, since: int) -> Progress:
+        """The progress until now; of a schedule that is new, that all before `since` is no business of its."""
+        while True:
+            progress = await self.read(now)
+            if progress is not None:
+                return progress
+            progress = Progress(since)
+            if await self._state.compare_and_set(self._key, None, _encode(progress)):
+                return progress
+
+    async def read(self, now: float) -> Progress | None:
+        """The progress now; None where there is none."""
+        value = await self._state.get(self._key)
+        if value is None:
+            return None
+        progress = _decode(value)
+        return progress if progress.is_credible(now) else Progress(int(now))
+
+    async def note(self, progress: Progress, now: float) -> None:
+        """Keep what is dealt with now, unless somebody has come further or the schedule is gone."""
+        while True:
+            value = await self._state.get(self._key)
+            known = None if value is None else _decode(value)
+            if known is None or (known.done >= progress.done and known.is_credible(now)):
+                return
+            if await self._state.compare_and_set(self._key, value, _encode(progress)):
+                return
