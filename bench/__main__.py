@@ -9,7 +9,7 @@ import sys
 
 from .harness import RESULTS, print_verdicts
 
-SCRIPTS = ["isolated", "timeout", "coldstart", "http", "inline", "imports"]
+SCRIPTS = ["isolated", "timeout", "lateness", "coldstart", "http", "inline", "imports"]
 
 
 def main() -> None:

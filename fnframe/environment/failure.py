@@ -19,18 +19,25 @@ MACHINERY = tuple(
     for path in (*INSTALLED, str(Path(msgspec.__file__).parent.parent))
     for name in ("asyncio", "anyio", "trio", "msgspec")
 )
+LONGEST_NAME = 256
 LONGEST_TEXT = 64 * 1024
 LONGEST_FRAME = 4096
 MOST_FRAMES = 100
 
 
 def raised(error: BaseException, usage: Any, *, init: bool = False) -> Raised:
-    return Raised(type(error).__name__, text_of(error), stack_of(error), init, usage)
+    return Raised(name_of(error), text_of(error), stack_of(error), init, usage)
 
 
 def is_function_error(error: BaseException) -> bool:
     """Whether it is the function that failed. What else is no `Exception` ends the process, as in Lambda."""
     return isinstance(error, Exception) or type(error).__name__ in ("CancelledError", "BaseExceptionGroup")
+
+
+def name_of(error: BaseException) -> str:
+    """The name of its class, whatever a metaclass says of it."""
+    name: str = type.__dict__["__name__"].__get__(type(error))
+    return name[:LONGEST_NAME]
 
 
 def text_of(error: BaseException) -> str:

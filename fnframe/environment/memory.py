@@ -1,11 +1,15 @@
-"""Memory of processes, as /proc tells it from outside."""
+"""What processes use, as the system tells it from outside."""
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+TICKS = os.sysconf("SC_CLK_TCK")
+CPUCLOCK_SCHED = 2
+"""The clock of a process's processor time, all threads together, in nanoseconds: see clock_getcpuclockid(3)."""
 
 
 def descendants(pid: int) -> list[int]:
@@ -41,6 +45,20 @@ def of_children_kb(pid: int, most: int) -> int:
     children = descendants(pid)
     resident = sum(map(resident_kb, children))
     return resident if resident <= most else sum(map(private_kb, children))
+
+
+def used(pid: int) -> tuple[int, int] | None:
+    """A process's peak in KB since it was reset, and its processor time in microseconds, its waited-for children's
+    included; None when it is gone or a zombie."""
+    try:
+        own = time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED)
+    except OSError:
+        return None
+    peaks = [line.split()[1] for line in _text(f"/proc/{pid}/status").splitlines() if line.startswith("VmHWM:")]
+    times = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()[13:15]
+    if not peaks or not times:
+        return None
+    return int(peaks[0]), round(own * 1e6 + sum(map(int, times)) / TICKS * 1e6)
 
 
 def _names(folder: str) -> list[str]:

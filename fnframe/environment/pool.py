@@ -293,6 +293,7 @@ class Pool(Owner):
         try:
             if not lane.slots:
                 lane.slots.append(Slot(self._root))
+            lane.slots[-1].restore()
             environment = lane.templates.take()
         except OSError as error:  # No descriptor, no space: others may still be served.
             if invocation is not None:

@@ -21,7 +21,7 @@ import msgspec
 
 from ..event import new_id
 from .invocation import Ended, Invocation, Rejected, Reply
-from .memory import PAGE_KB, of_children_kb
+from .memory import PAGE_KB, of_children_kb, used
 from .wire import Ack, Bind, Drained, Exited, Frame, Invoke, Raised, Reader, Ready, Reaped, Result, Send, encode
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ INIT_TIMEOUT = 10.0
 """Seconds for binding and start functions: Lambda's limit of the init phase."""
 EXIT_TIMEOUT = 2.0
 """Seconds to wait for the exit status of an environment that was killed."""
+CORPSE_TIMEOUT = 0.008
+"""Seconds that the caller of what was ended at a limit waits for it: what was killed with 1 GB takes 150 ms to die."""
 ROOM = 2 * 1024 * 1024
 """Bytes that a frame may have beyond the largest payload: names, a stack trace."""
 
@@ -86,6 +88,8 @@ class ProcessEnvironment:
         self._sampled_kb = 0
         self._cpu_us = 0
         """Processor time that was told already; the exit status tells of the whole life."""
+        self._used: tuple[int, int] | None = None
+        """Peak in KB and processor time in microseconds just before it was killed for what it was running."""
         self._exit: Exited | None = None
         self._owner = Owner()
 
@@ -193,6 +197,9 @@ class ProcessEnvironment:
         self.reason = reason
         self.deadline = time.monotonic() + EXIT_TIMEOUT
         if self.pid is not None:
+            if self.running is not None and reason in ("timeout", "memory", "cancelled"):
+                self._used = used(self.pid)
+                self.deadline = time.monotonic() + CORPSE_TIMEOUT
             self._kill_group(self.pid)
         self._owner.gone(self, self._unstarted())
 
@@ -221,7 +228,7 @@ class ProcessEnvironment:
     def expire(self) -> None:
         """Its deadline passed. A reply that is here already still counts: the host may have been late itself."""
         if self.reason is not None:
-            return self.lost(None)
+            return self._answer_early() if self._used is not None else self.lost(None)
         if self._watching:
             self._readable()
         if self.reason is None and self.deadline <= time.monotonic():
@@ -363,6 +370,28 @@ class ProcessEnvironment:
                 self._readable()  # What it said last may still wait in the socket.
             self.kill("exit")
 
+    def _answer_early(self) -> None:
+        """It was killed and still is not dead: its caller need not wait for that."""
+        assert self._used is not None
+        peak_kb, cpu_us = self._used
+        self._used = None
+        self.deadline = time.monotonic() + EXIT_TIMEOUT
+        if self.direct is not None:
+            self._connection.shutdown(socket.SHUT_RDWR)  # The end that its thread waits for.
+        self._answer(peak_kb, cpu_us)
+
+    def _answer(self, peak_kb: int, cpu_us: int | None) -> None:
+        """Tell that what it was running ended with it, and what it had used."""
+        self._read_output(self.running, LARGEST_PIPE)
+        peak = max(peak_kb, self._sampled_kb) or None
+        cpu = None if cpu_us is None else max(0, cpu_us - self._cpu_us)
+        for invocation in [*self.in_flight, *([self.direct] if self.direct is not None else [])]:
+            invocation.reply = Ended(self.reason or "exit", self._exit, peak, cpu)
+            invocation.finished = time.monotonic()
+            invocation.wake()
+        self.in_flight.clear()
+        self.direct = None
+
     def lost(self, reaped: Reaped | None) -> None:
         """It is gone, or the template is, or its exit status did not come in time: answer what it was running."""
         if self._lost:
@@ -371,7 +400,7 @@ class ProcessEnvironment:
         self.reason = self.reason or "exit"
         self.deadline = math.inf
         self._unwatch()
-        self._read_output(self.running, LARGEST_PIPE)
+        self._answer(reaped.peak_kb if reaped else 0, reaped.cpu_us if reaped else None)
         self._readiness.unwatch(self._output)
         os.close(self._output)
         if self._sending:  # An event loop must not watch what is closed: the end wakes who sends, and that one closes.
@@ -381,13 +410,6 @@ class ProcessEnvironment:
         if self._statm >= 0:
             os.close(self._statm)
             self._statm = -1
-        cpu_us = max(0, reaped.cpu_us - self._cpu_us) if reaped else None
-        peak = max(reaped.peak_kb if reaped else 0, self._sampled_kb) or None
-        for invocation in [*self.in_flight, *([self.direct] if self.direct is not None else [])]:
-            invocation.reply = Ended(self.reason, self._exit, peak, cpu_us)
-            invocation.finished = time.monotonic()
-            invocation.wake()
-        self.in_flight.clear()
         self._owner.lost(self)
 
     # From a caller's thread, while nothing else is in flight: see `direct`.

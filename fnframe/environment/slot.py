@@ -17,8 +17,17 @@ class Slot:
     """
 
     def __init__(self, root: Path) -> None:
+        root.mkdir(mode=0o700, exist_ok=True)  # A handler may have removed more than its own.
         self.empty_since = 0.0
         self.directory = tempfile.mkdtemp(dir=root, prefix="slot-")
+
+    def restore(self) -> None:
+        """Make the temporary directory anew if a handler deleted it, or put something else in its place."""
+        directory = Path(self.directory)
+        if not directory.is_dir():
+            directory.unlink(missing_ok=True)
+            directory.parent.mkdir(mode=0o700, exist_ok=True)
+            directory.mkdir(mode=0o700)
 
     def close(self) -> bool:
         """Remove the temporary directory if it is empty; False if it is left to `remove`, which may take long."""

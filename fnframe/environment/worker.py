@@ -19,6 +19,8 @@ import threading
 import time
 import traceback
 from collections import deque
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import schema
@@ -110,6 +112,7 @@ class Worker:
                 self.next(Drained)
 
     def _bind(self, bind: Bind) -> None:
+        self._temporary_directory = bind.temporary_directory
         os.environ["TMPDIR"] = tempfile.tempdir = bind.temporary_directory
         os.environ["FNFRAME_FUNCTION"] = bind.function
         os.environ["FNFRAME_ENVIRONMENT"] = bind.environment_id
@@ -149,6 +152,8 @@ class Worker:
         except BaseException as error:
             if not failure.is_function_error(error):
                 raise
+            if isinstance(error, FileNotFoundError):  # Perhaps since an earlier invocation deleted it.
+                self._restore_temporary_directory()
             return failure.raised(error, self._stop())
         try:
             content_type, payload = schema.encode_result(value)
@@ -180,6 +185,10 @@ class Worker:
                 self._is_open = False
         _flush()
         return self._meter.stop(pending=self._pending(), children=_has_child())
+
+    def _restore_temporary_directory(self) -> None:
+        with suppress(OSError):
+            Path(self._temporary_directory).mkdir(mode=0o700)
 
     def _pending(self) -> int:
         """How many bytes of output the host has not read yet: a pipe answers at either end."""

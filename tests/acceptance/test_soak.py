@@ -9,11 +9,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_nothing_grows_while_functions_end_in_every_way(backend):
-    command = [sys.executable, "-m", "bench.soak.lifecycle", "--invocations", "2000", "--backend", backend]
+def soak(script: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", f"bench.soak.{script}", *arguments]
     soak = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=55, check=False)
     assert soak.returncode == 0, soak.stdout + soak.stderr
-    assert "flat: nothing grew" in soak.stdout
+    return soak.stdout
+
+
+@BACKENDS
+def test_nothing_grows_while_functions_end_in_every_way(backend):
+    assert "flat: nothing grew" in soak("lifecycle", "--invocations", "2000", "--backend", backend)
+
+
+@BACKENDS
+def test_each_way_to_misbehave_is_its_own_outcome_and_hurts_nobody(backend):
+    # How fast a pool is says little while other tests run.
+    told = soak("abuse", "--invocations", "100", "--slowest", "0.2", "--backend", backend)
+    assert "held: each its own outcome" in told

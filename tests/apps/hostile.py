@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -109,6 +110,24 @@ def digs():
         os.chdir("d")
     os.chdir("/")
     return top
+
+
+@app.function()
+def keeps_a_file(event):
+    top = Path(tempfile.gettempdir())
+    match event:
+        case "delete":
+            shutil.rmtree(top)
+        case "delete all":
+            shutil.rmtree(top.parent)
+        case "replace by a file":
+            shutil.rmtree(top)
+            top.touch()
+        case "exit":
+            os._exit(1)
+        case "keep":
+            (top / "file").touch()
+    return os.listdir(top) if top.is_dir() else []  # noqa: PTH208
 
 
 class Liar:

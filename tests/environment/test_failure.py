@@ -57,3 +57,14 @@ def test_libraries_may_be_installed_anywhere(tmp_path):
     )
     line = 1 + FAILS_IN_ANYIO.splitlines().index('    anyio.move_on_after("soon").__enter__()')
     assert told.stdout == f"{app}:{line}\n"
+
+
+class Unnamed(type):
+    @property
+    def __name__(cls):
+        raise RuntimeError("no name")
+
+
+def test_a_class_of_any_name_is_told():
+    assert failure.name_of(Unnamed("Odd", (Exception,), {})()) == "Odd"
+    assert failure.name_of(type("x" * 1_000_000, (Exception,), {})()) == "x" * failure.LONGEST_NAME

@@ -182,6 +182,22 @@ async def test_temporary_directories_that_are_hard_to_remove_are_removed():
         assert (await running.invoke("echo", 1)).unwrap() == 1
 
 
+async def test_a_temporary_directory_that_was_deleted_is_made_anew():
+    async with run_target(APP) as running:
+        first = await running.invoke("keeps_a_file", "delete")
+        lost = await running.invoke("keeps_a_file", "keep")
+        assert lost.error_type == "FileNotFoundError"
+        kept = await running.invoke("keeps_a_file", "keep")
+        assert len(kept.unwrap()) == 1
+        assert kept.report.environment_id == first.report.environment_id
+        await running.invoke("keeps_a_file", "replace by a file")
+        assert (await running.invoke("keeps_a_file", "exit")).error_type == "Runtime.ExitError"
+        assert len((await running.invoke("keeps_a_file", "keep")).unwrap()) == 1
+        # With those of all the others: new ones are made where they can be.
+        await running.invoke("keeps_a_file", "delete all")
+        assert (await running.invoke("echo", 1)).unwrap() == 1
+
+
 async def test_results_that_are_not_what_they_say():
     async with run_target(APP) as running:
         environments = set()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from facts import until
 
 from fnframe import Event, Failure, Success
 from fnframe.event import now
@@ -114,6 +115,21 @@ async def test_a_timeout_ends_whatever_runs(running, function):
     }
     assert outcome.report.duration_ms == 100.0
     assert outcome.report.max_memory_used_mb > 1
+    assert isinstance(await running.invoke("echo"), Success)
+
+
+async def test_who_waits_for_one_that_takes_long_to_die_is_answered_before(running, tmp_path):
+    """What was killed with a gigabyte takes 150 ms to die. What it used is read before the kill."""
+    await running.invoke("holds_and_tells", [0, ""])
+    template, told = running._bundle.templates[0]._process.pid, tmp_path / "told"
+    await until(lambda: all(environment.pid for environment in running.pool._live))
+    os.kill(template, signal.SIGSTOP)  # Nobody tells of the death.
+    outcome = await running.invoke("holds_and_tells", [300, str(told)])
+    os.kill(template, signal.SIGCONT)
+    assert (outcome.error_type, outcome.report.memory_method) == ("Sandbox.Timedout", "peak-rss-reset")
+    peak_kb, cpu, _ = map(float, told.read_text().split())
+    assert peak_kb / 1024 <= outcome.report.max_memory_used_mb < peak_kb / 1024 + 2
+    assert outcome.report.cpu_ms == pytest.approx(cpu * 1000, rel=0.1, abs=5)
     assert isinstance(await running.invoke("echo"), Success)
 
 

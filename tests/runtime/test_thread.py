@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -56,6 +57,19 @@ def test_a_direct_timeout_and_what_follows(running):
     outcome = running.invoke("leaves_child")
     assert isinstance(outcome, Success)
     assert isinstance(running.invoke("leaves_child"), Success)
+
+
+def test_a_direct_timeout_is_answered_before_its_process_is_dead(running, tmp_path):
+    template, told = running._running._bundle.templates[0]._process.pid, tmp_path / "told"
+    running.invoke("holds_and_tells", [0, ""])  # From now on there is one to be used directly.
+    while not all(environment.pid for environment in running._running.pool._live):
+        time.sleep(0.001)
+    os.kill(template, signal.SIGSTOP)  # Nobody tells of the death.
+    outcome = running.invoke("holds_and_tells", [300, str(told)])
+    os.kill(template, signal.SIGCONT)
+    assert (outcome.error_type, outcome.report.memory_method) == ("Sandbox.Timedout", "peak-rss-reset")
+    assert outcome.report.max_memory_used_mb == pytest.approx(float(told.read_text().split()[0]) / 1024, abs=2)
+    assert isinstance(running.invoke("holds_and_tells", [0, ""]), Success)
 
 
 def test_a_direct_invocation_can_send(running, tmp_path):

@@ -35,7 +35,12 @@ async def test_a_written_file_is_told_of_once(kit: Any, mapping: Any, uploads: P
     event, created = mapping.events[0], mapping.objects[0]
     assert mapping.created == ["a.jpg", "fence-1.jpg"]
     assert isinstance(created, ObjectCreated)
-    assert (created.bucket, created.key, created.size, created.folder) == ("uploads", "a.jpg", 5, str(uploads))
+    assert (created.bucket.name, created.bucket.folder, created.key, created.size) == (
+        "uploads",
+        str(uploads),
+        "a.jpg",
+        5,
+    )
     assert created.path.read_bytes() == b"12345"
     assert (event.source, event.type, event.subject) == ("files:uploads", "fnframe.files.ObjectCreated", "a.jpg")
     assert abs(created.time - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)

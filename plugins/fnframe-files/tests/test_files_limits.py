@@ -71,6 +71,6 @@ def test_no_more_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
     try:
         with pytest.raises(ConfigurationError, match="Too many open files: see `ulimit -n`"):
-            Notifier()
+            Notifier([])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)

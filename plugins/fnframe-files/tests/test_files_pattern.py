@@ -12,10 +12,24 @@ keys = st.lists(st.text("ab.", min_size=1, max_size=3), min_size=1, max_size=4).
 
 
 def takes(pattern: str, key: str, ignore: tuple[str, ...] = ()) -> bool:
-    folders, _, name = key.rpartition("/")
+    *folders, name = key.split("/")
     selection = Selection(pattern, ignore)
-    prefix = folders + "/" if folders else ""
-    return selection.enters(prefix) and selection.takes(prefix, name)
+    prefix = ""
+    for folder in folders:
+        if selection.ignores(prefix, folder):
+            return False
+        prefix += f"{folder}/"
+    return selection.takes(prefix, name)
+
+
+def fits(pattern: list[str], key: list[str]) -> bool:
+    """The meaning of a pattern with `/`, spelled out."""
+    if not pattern or not key:
+        return not pattern and not key
+    if pattern[0] == "**":
+        rest = pattern[1:] or ["*"]
+        return fits(rest, key) or fits(pattern, key[1:])
+    return fnmatch.fnmatchcase(key[0], pattern[0]) and fits(pattern[1:], key[1:])
 
 
 @pytest.mark.parametrize(
@@ -50,6 +64,30 @@ def test_a_line_break_is_a_character_like_others() -> None:
 def test_without_slash_it_agrees_with_fnmatch(parts: list[str], name: str) -> None:
     pattern = "".join(parts)
     assert takes(pattern, name) == fnmatch.fnmatchcase(name, pattern)
+
+
+folder_patterns = st.lists(st.sampled_from(["*", "?", "a", "b", "[a.]"]), min_size=1, max_size=4).map("".join)
+folder_patterns = folder_patterns.filter(lambda text: "**" not in text)
+
+
+@given(st.lists(st.just("**") | folder_patterns, min_size=2, max_size=6), keys)
+def test_with_slash_it_means_what_is_spelled_out(pattern: list[str], key: str) -> None:
+    assert takes("/".join(pattern), key) == fits(pattern, key.split("/"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key"),
+    [
+        ("*a*a*a*a*a*a*a*a*a*b", "a" * 255),
+        ("*" + "?*" * 20 + "b", "a" * 255),
+        ("**/" + "a/**/" * 8 + "b", "a/" * 1000 + "c"),
+        ("**/" + "*a*/**/" * 8 + "b", "aaa/" * 1000 + "c"),
+    ],
+)
+def test_no_name_takes_long_to_match(pattern: str, key: str) -> None:
+    """Who may write to a folder chooses the names: tried in all ways, these would take until the end of days."""
+    prefix, _, name = key.rpartition("/")
+    assert not Selection(pattern, (pattern,)).takes(f"{prefix}/" if prefix else "", name)
 
 
 @given(keys)

@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .bucket import Bucket, ObjectChanged, ObjectMissing
     from .objects import ObjectCreated, ObjectRemoved
     from .trigger import Files
 
-_HOMES = {"Files": "trigger", "ObjectCreated": "objects", "ObjectRemoved": "objects"}
+_HOMES = {
+    "Bucket": "bucket",
+    "Files": "trigger",
+    "ObjectChanged": "bucket",
+    "ObjectCreated": "objects",
+    "ObjectMissing": "bucket",
+    "ObjectRemoved": "objects",
+}
 
-__all__ = ("Files", "ObjectCreated", "ObjectRemoved")
+__all__ = ("Bucket", "Files", "ObjectChanged", "ObjectCreated", "ObjectMissing", "ObjectRemoved")
 
 
 def __getattr__(name: str) -> Any:

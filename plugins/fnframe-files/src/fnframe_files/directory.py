@@ -24,12 +24,31 @@ class Directory(NamedTuple):
         """Whether it is a bucket's own folder."""
         return any(prefix == "" for _, prefix in self.prefixes)
 
+    @property
+    def root(self) -> str:
+        """The folder of a bucket that it is in."""
+        return self.prefixes[0][0].root
+
     def views(self, name: str) -> Views:
         """The ledgers that want the file of this name, each with its key."""
         key = key_of(name)
         return [(ledger, prefix + key) for ledger, prefix in self.prefixes if ledger.takes(prefix, key)]
 
+    def below(self, name: str, ledgers: Iterable[Ledger]) -> Directory:
+        """The directory of this name in it."""
+        path, key = f"{self.path}/{name}", key_of(name)
+        inner = tuple((ledger, f"{prefix}{key}/") for ledger, prefix in self.prefixes if ledger.enters(prefix, key))
+        # It may be the folder of another bucket.
+        return Directory(path, inner + tuple((ledger, "") for ledger in ledgers if ledger.root == path))
 
-def directory_at(path: str, ledgers: Iterable[Ledger]) -> Directory:
-    prefixes = ((ledger, ledger.prefix_of(path)) for ledger in ledgers)
-    return Directory(path, tuple((ledger, prefix) for ledger, prefix in prefixes if prefix is not None))
+
+def bucket_at(root: str, ledgers: Iterable[Ledger]) -> Directory:
+    """The folder of a bucket, which may lie in those of others."""
+    prefixes: list[tuple[Ledger, str]] = []
+    for ledger in ledgers:
+        if root == ledger.root or root.startswith(f"{ledger.root}/"):
+            directory = Directory(ledger.root, ((ledger, ""),))
+            for name in root[len(ledger.root) + 1 :].split("/") if root != ledger.root else ():
+                directory = directory.below(name, ())
+            prefixes += directory.prefixes
+    return Directory(root, tuple(prefixes))

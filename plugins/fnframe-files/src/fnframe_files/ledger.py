@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Iterator
+from collections import deque
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -13,21 +14,26 @@ import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from fnframe import Event, QueueFull
+from fnframe import Event, PayloadTooLarge, QueueFull, RecursionStopped
 
-from .names import key_of, name_of
+from .bucket import Bucket
+from .names import name_of
 from .objects import ObjectCreated, ObjectRemoved
 from .pattern import Selection
-from .version import Version, digest
+from .version import Version
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
     from fnframe import Mapping
 
+    from .notes import Note
     from .trigger import Files, FilesSettings
 
 log = logging.getLogger("fnframe.files")
 
 AT_ONCE = 64
+"""Steps between which others in the event loop run, and events that are on their way to the engine together."""
 _encode = msgspec.json.Encoder().encode
 _read_version = msgspec.json.Decoder(Version).decode
 
@@ -46,10 +52,12 @@ class Ledger:
         self.root = str((mapping.directory / trigger.bucket).resolve())
         self.known: dict[str, Version] = {}
         self.delivered = 0
+        self.is_remote = False
+        """Whether others write to the folder of whom this machine's system does not know."""
         self._mapping = mapping
         self._source = f"files:{quote(trigger.bucket)}"
         self._selection = Selection(trigger.pattern, trigger.ignore)
-        self._todo: dict[str, Version | None] = {}
+        self._todo: dict[str, tuple[Version | None, Note | None]] = {}
         self._arrived = anyio.Event()
         self._idle = anyio.Event()
 
@@ -61,14 +69,9 @@ class Ledger:
         items = await self._mapping.state.items()
         self.known = {key: _read_version(value) for key, value in items}
 
-    def prefix_of(self, directory: str) -> str | None:
-        """What the keys of a directory's files begin with; None where the directory is not ours."""
-        if directory == self.root:
-            return ""
-        if not self.trigger.recursive or not directory.startswith(f"{self.root}/"):
-            return None
-        prefix = key_of(directory[len(self.root) + 1 :]) + "/"
-        return prefix if self._selection.enters(prefix) else None
+    def enters(self, prefix: str, name: str) -> bool:
+        """Whether objects may lie in the directory `name`; `prefix` is what the keys in the one above begin with."""
+        return self.trigger.recursive and not self._selection.ignores(prefix, name)
 
     def takes(self, prefix: str, name: str) -> bool:
         return self._selection.takes(prefix, name)
@@ -76,19 +79,18 @@ class Ledger:
     def path_of(self, key: str) -> str:
         return f"{self.root}/{name_of(key)}"
 
-    def all_keys(self) -> Iterator[str]:
-        """The keys of all objects that were delivered or will be."""
-        yield from self.known
-        yield from self._todo
+    def all_keys(self) -> list[str]:
+        """The keys of all objects that were delivered or will be; for a thread, too."""
+        return [*list(self.known), *list(self._todo)]
 
     def has(self, key: str, version: Version) -> bool:
         """Whether a scan that sees this version sees nothing new."""
         before = self.known.get(key)
         return before is not None and (version.is_same(before) or version.is_stamped(before))
 
-    def found(self, key: str, version: Version | None) -> None:
-        """Take note of a complete version, or that the object is gone."""
-        self._todo[key] = version
+    def found(self, key: str, version: Version | None, note: Note | None) -> None:
+        """Take note of a complete version, and of who wrote it, or that the object is gone."""
+        self._todo[key] = version, note
         self._arrived.set()
 
     async def deliver(self) -> None:
@@ -99,76 +101,106 @@ class Ledger:
                 await self._arrived.wait()
                 self._idle = anyio.Event()
             self._arrived = anyio.Event()
-            for number, key in enumerate(list(self._todo)):
-                await self._settle(key, self._todo.pop(key))
-                if number % AT_ONCE == 0:
-                    await checkpoint()
+            keys = deque(self._todo)
+            if len(keys) == 1:
+                await self._work(keys)
+            else:
+                async with anyio.create_task_group() as tasks:
+                    await self._work(keys, tasks, AT_ONCE)
 
     async def drained(self) -> None:
         """Wait until all that was found is delivered."""
         while self._todo or not self._idle.is_set():
             await self._idle.wait()
 
-    async def _settle(self, key: str, version: Version | None) -> None:
+    async def _work(self, keys: deque[str], tasks: TaskGroup | None = None, hands: int = 1) -> None:
+        """Deliver of these keys, until none is left; by other hands too, while the engine lets one wait.
+
+        An engine that writes to a disk takes in one go what comes together. Each key is there once only, so its events
+        keep their order.
+        """
+        if tasks is not None and hands > 1 and keys:
+            tasks.start_soon(self._work, keys, tasks, hands - 1)
+        number = 0
+        while keys:
+            key = keys.popleft()
+            await self._settle(key, *self._todo.pop(key))
+            number += 1
+            if number % AT_ONCE == 0:
+                await checkpoint()
+
+    async def _settle(self, key: str, version: Version | None, note: Note | None) -> None:
         before = self.known.get(key)
         if version is None:
             if before is not None:
                 await self._remove(key, before)
         elif before is None or not version.is_same(before):
-            await self._create(key, version)
+            await self._create(key, version, note)
 
-    async def _create(self, key: str, version: Version) -> None:
+    async def _create(self, key: str, version: Version, note: Note | None) -> None:
         self.known[key] = version
-        if "created" in self.trigger.events:
-            moment = dt.datetime.fromtimestamp(version.changed / 1e9, dt.UTC)
-            await self._enqueue(ObjectCreated, key, version, moment)
+        is_own = note is not None and note.function == self._mapping.function.name
+        if "created" in self.trigger.events and not is_own:
+            depth = note.depth + 1 if note is not None else 0
+            await self._enqueue(ObjectCreated, key, version, _moment(version), depth)
         await self._mapping.state.put(key, _encode(version))
 
     async def _remove(self, key: str, before: Version) -> None:
         del self.known[key]
         if "removed" in self.trigger.events:
-            await self._enqueue(ObjectRemoved, key, before, dt.datetime.now(dt.UTC))
+            await self._enqueue(ObjectRemoved, key, before, dt.datetime.now(dt.UTC), 0)
         await self._mapping.state.delete(key)
 
     async def _enqueue(
-        self, kind: type[ObjectCreated | ObjectRemoved], key: str, version: Version, moment: dt.datetime
+        self, kind: type[ObjectCreated | ObjectRemoved], key: str, version: Version, moment: dt.datetime, depth: int
     ) -> None:
-        event = self._event(kind, key, version, moment)
+        event = self._event(kind, key, version, moment, depth)
         delay = 0.05
         while True:
             try:
                 await self._mapping.enqueue(event)
             except QueueFull as full:
-                log.debug("%s waits: %s", key, full)
+                log.debug("%r waits: %s", key, full)
                 await anyio.sleep(delay)
                 delay = min(2 * delay, 1.0)
+            except (PayloadTooLarge, RecursionStopped) as refusal:
+                # What somebody names or writes a file must not end the app.
+                log.error("%r is not delivered: %s", key, refusal)  # noqa: TRY400
+                return
             else:
                 self.delivered += 1
                 return
 
     def _event(
-        self, kind: type[ObjectCreated | ObjectRemoved], key: str, version: Version, moment: dt.datetime
+        self, kind: type[ObjectCreated | ObjectRemoved], key: str, version: Version, moment: dt.datetime, depth: int
     ) -> Event:
-        bucket, etag = self.trigger.bucket, version.etag()
+        bucket, function, etag = self.trigger.bucket, self._mapping.function.name, version.etag()
         data = kind(
-            bucket=bucket,
+            bucket=Bucket(bucket, self.root, function, depth),
             key=key,
-            folder=self.root,
             size=version.size,
             etag=etag,
             sequencer=_next_sequencer(),
             time=moment,
         )
         # `changed` tells a file that was moved away and back from an event that is repeated.
-        identity = f"{kind.__name__}/{self._mapping.function.name}/{version.changed:x}/{etag}/{bucket}/{key}"
+        identity = f"{kind.__name__}/{function}/{version.changed:x}/{etag}/{bucket}/{key}"
         return Event(
-            id=digest(identity),
+            id=blake2b(identity.encode(), digest_size=16).hexdigest(),
             source=self._source,
             type=f"fnframe.files.{kind.__name__}",
             subject=key,
             time=moment,
             data=_encode(data),
+            depth=depth,
         )
+
+
+def _moment(version: Version) -> dt.datetime:
+    try:
+        return dt.datetime.fromtimestamp(version.changed / 1e9, dt.UTC)
+    except (ValueError, OverflowError):  # Another machine's file system may say anything.
+        return dt.datetime.now(dt.UTC)
 
 
 _last = 0

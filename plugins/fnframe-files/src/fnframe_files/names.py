@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+OWN = ".fnframe"
+"""What the names of all that fnframe itself keeps in a folder begin with: none of it is an object."""
+
 # What `key_of` writes for a byte that is not UTF-8, and the percent sign where a name happens to look like that.
 _ESCAPED = re.compile("%(25|[89A-F][0-9A-F])")
 _TO_ESCAPE = re.compile("%(?=25|[89A-F][0-9A-F])|[\udc80-\udcff]")
@@ -23,6 +26,17 @@ def key_of(name: str) -> str:
 def name_of(key: str) -> str:
     """The file name of a key."""
     return _ESCAPED.sub(_unescape, key) if "%" in key else key
+
+
+def parts_of(key: str) -> list[str]:
+    """The names on the way to a key's file, the file's own last.
+
+    Raises `ValueError` for what is no key: it would lead to a folder, or outside, or to what is fnframe's own.
+    """
+    parts = name_of(key).split("/")
+    if "\0" in key or any(part in ("", ".", "..") or part.startswith(OWN) for part in parts):
+        raise ValueError(f"{key!r} is no key of an object: a key is a path below the folder, such as 'raw/cat.jpg'")
+    return parts
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -13,10 +13,14 @@ from inotify_simple import INotify, flags, parse_events  # type: ignore[import-u
 from fnframe import ConfigurationError
 
 from .agenda import Entry, Hint
+from .tops import Tops
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from .agenda import Agenda
     from .directory import Directory
+    from .ledger import Ledger
 
 log = logging.getLogger("fnframe.files")
 
@@ -28,7 +32,6 @@ _MASK = (
     | flags.DELETE
     | flags.MOVE_SELF
     | flags.ONLYDIR
-    | flags.DONT_FOLLOW
     | flags.EXCL_UNLINK
 )
 # As plain numbers: enumerations make each test of a bit ten times as long.
@@ -46,16 +49,23 @@ _LIMITS = Path("/proc/sys/fs/inotify")
 
 
 class Notifier:
-    """Raises `ConfigurationError` where the system's limits are reached."""
+    """Watches directories below the folders of some ledgers. Raises `ConfigurationError` at the system's limits."""
 
-    def __init__(self) -> None:
-        self.came: list[str] = []
+    def __init__(self, ledgers: Sequence[Ledger]) -> None:
+        self.came: dict[str, Directory] = {}
         """Directories that were made or moved in, to be scanned."""
-        self.went: set[str] = set()
+        self.went: dict[str, Directory] = {}
         """Directories that were moved away, with all that is below."""
         self.lost = False
         """Whether the system told less than there was, or a bucket's own folder went away."""
+        self.strict = True
+        """Whether `watch` raises at the limit of watched directories; otherwise it says so once in the log."""
+        self.short = False
+        """Whether there are directories that are not watched for want of watches."""
+        self._ledgers = ledgers
         self._directories: dict[int, Directory] = {}
+        self._found: set[int] = set()
+        self._was_short = False
         try:
             self._inotify = INotify(nonblocking=True)
         except OSError as error:
@@ -69,34 +79,60 @@ class Notifier:
 
     @property
     def has_news(self) -> bool:
-        return bool(self.came or self.went or self.lost)
+        """Of directories."""
+        return bool(self.came or self.went)
 
-    def watch(self, directory: Directory) -> bool:
-        """Watch a directory from now on; False if it is not there or may not be read."""
+    def watch(self, directory: Directory, descriptor: int) -> None:
+        """Watch a directory from now on, which is open. Raises `ConfigurationError` at the limit, if `strict`."""
         try:
-            number = self._inotify.add_watch(directory.path, _MASK)
+            # What is open cannot be exchanged for another directory, as what lies at the path can.
+            number = self._inotify.add_watch(f"/proc/self/fd/{descriptor}", _MASK)
         except OSError as error:
-            if error.errno == errno.EACCES:
-                log.warning("%s may not be read: its files are not seen", directory.path)
-            elif error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            if self.strict or error.errno != errno.ENOSPC:
                 raise _refusal(error) from None
-            return False
+            if not self.short and not self._was_short:
+                log.error("%s. Until then all are looked through regularly", _refusal(error))  # noqa: TRY400
+            self.short = True
+            return
         self._directories[number] = directory
-        return True
+        self._found.add(number)
+
+    def begin(self) -> None:
+        """All directories are going to be watched anew: what comes to light from now on counts as lost again."""
+        self.lost = False
+        self._was_short, self.short = self.short, False
+        self._found.clear()
+
+    def end(self) -> None:
+        """All were: stop watching those that were not found, moved away in silence maybe."""
+        for number in self._directories.keys() - self._found:
+            self._stop(number)
+        if self._was_short and not self.short:
+            log.info("all directories are watched again")
+        self._was_short = False
+
+    def forget(self, directories: Mapping[str, Directory]) -> Iterator[None]:
+        """Stop watching what was moved away, in steps: its path is not its own any more."""
+        tops = Tops(f"{path}/" for path in directories)
+        for number, directory in list(self._directories.items()):
+            if tops.cover(f"{directory.path}/") and self._directories.get(number) is directory:
+                self._stop(number)
+            yield
 
     def listen(self, agenda: Agenda) -> None:
         """Note what was told since, or the first part of it, without waiting."""
         files: dict[tuple[int, str], tuple[Directory, int]] = {}
         for number, mask, _, name in self._read():
             if mask & _OVERFLOW:
-                log.warning("more happened in the folders than the system remembers: all files are looked at again")
+                if not self.lost:
+                    log.warning("more happened in the folders than the system remembers: they are looked through")
                 self.lost = True
             elif (directory := self._directories.get(number)) is None:
                 continue
             elif mask & _LOST:
                 self._lose(number, mask, directory)
             elif mask & _IS_DIRECTORY:
-                self._hear_directory(mask, f"{directory.path}/{name}")
+                self._hear_directory(mask, directory, name)
             else:
                 # A file that was made, written and closed is told of more than once; the last counts.
                 files[number, name] = directory, mask
@@ -112,31 +148,25 @@ class Notifier:
             return []
         return told
 
-    def _hear_directory(self, mask: int, path: str) -> None:
-        if mask & _CAME:
-            self.came.append(path)
-        elif mask & _LEFT:
-            self._forget(path)
-            self.went.add(path)
+    def _hear_directory(self, mask: int, directory: Directory, name: str) -> None:
+        told = self.came if mask & _CAME else self.went if mask & _LEFT else None
+        if told is not None and (inner := directory.below(name, self._ledgers)).prefixes:
+            told[inner.path] = inner
 
     def _lose(self, number: int, mask: int, directory: Directory) -> None:
         """A directory is gone, or was moved; of other directories than a bucket's own their parent tells that."""
         if directory.is_bucket:
-            self._forget(directory.path)
+            self._stop(number)
             self.lost = True
         elif mask & flags.IGNORED:
             del self._directories[number]
 
-    def _forget(self, path: str) -> None:
-        """Stop watching what was moved away: its path is not its own any more."""
-        below = f"{path}/"
-        for number, directory in list(self._directories.items()):
-            if directory.path == path or directory.path.startswith(below):
-                del self._directories[number]
-                try:
-                    self._inotify.rm_watch(number)
-                except OSError:
-                    log.debug("%s was not watched any more", directory.path)
+    def _stop(self, number: int) -> None:
+        directory = self._directories.pop(number)
+        try:
+            self._inotify.rm_watch(number)
+        except OSError:
+            log.debug("%r was not watched any more", directory.path)
 
 
 def _refusal(error: OSError) -> Exception:

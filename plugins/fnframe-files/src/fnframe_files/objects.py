@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
+from .bucket import Bucket
 from .names import name_of
 
 
@@ -15,12 +17,10 @@ def _now() -> dt.datetime:
 
 
 class _Object(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="event"):
-    bucket: str
-    """The folder, as the trigger names it."""
+    bucket: Bucket
+    """The folder, to read and write its objects."""
     key: str
     """The path below the folder, with `/`. Bytes of a name that are not UTF-8 read `%80` to `%FF`."""
-    folder: str = ""
-    """Where the bucket lies on this machine: an absolute path."""
     size: int = 0
     """Bytes."""
     etag: str = ""
@@ -32,12 +32,12 @@ class _Object(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="ev
 
     @property
     def path(self) -> Path:
-        """Where the object lies, absolute and without symbolic links, for `open(event.path, "rb")`.
+        """Where the object lies, absolute and without symbolic links, for programs that want a path.
 
         The file may have been replaced or removed meanwhile. Raises `ValueError` when the key leads outside of the
         folder, by `..` or through a symbolic link.
         """
-        folder = Path(self.folder or self.bucket).resolve()
+        folder = Path(self.bucket.folder or self.bucket.name).resolve()
         path = (folder / name_of(self.key)).resolve()
         if folder not in path.parents:
             raise ValueError(f"the key {self.key!r} leads outside of the folder {folder}")
@@ -46,6 +46,20 @@ class _Object(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="ev
 
 class ObjectCreated(_Object, frozen=True, kw_only=True):
     """An object is complete: a new file, or a new version of one that was replaced or changed."""
+
+    def read(self) -> bytes:
+        """The content of exactly the version that this event tells of.
+
+        Raises `ObjectMissing` where the object is gone, `ObjectChanged` where it is another version by now.
+        """
+        return self.bucket.get(self.key, etag=self.etag)
+
+    def open(self) -> BinaryIO:
+        """The object opened for reading, if it is the version that this event tells of; see `Bucket.open`.
+
+        Raises as `read` does.
+        """
+        return self.bucket.open(self.key, etag=self.etag)
 
 
 class ObjectRemoved(_Object, frozen=True, kw_only=True):

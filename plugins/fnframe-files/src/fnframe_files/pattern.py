@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from .names import OWN
+
 Match = Callable[[str], re.Match[str] | None]
 
 _PART = re.compile(r"\*+|\?|\[!?(?:\]|[^\]])[^\]]*\]|.", re.DOTALL)
@@ -28,12 +30,7 @@ class Selection:
 
     def ignores(self, prefix: str, name: str) -> bool:
         """Whether a file or folder is ignored; the folders above it are not looked at."""
-        return bool(self._ignored_names(name) or self._ignored_keys(prefix + name))
-
-    def enters(self, prefix: str) -> bool:
-        """Whether nothing on the way to a folder is ignored."""
-        parts = prefix.split("/")[:-1]
-        return not any(self.ignores("".join(f"{part}/" for part in parts[:i]), part) for i, part in enumerate(parts))
+        return bool(name.startswith(OWN) or self._ignored_names(name) or self._ignored_keys(prefix + name))
 
 
 def _compiled(patterns: Sequence[str]) -> tuple[Match, Match]:
@@ -53,18 +50,42 @@ def _nothing(text: str) -> None:
 
 
 def _whole(pattern: str) -> str:
-    *folders, last = pattern.split("/")
-    start = "".join("(?:[^/]+/)*" if folder == "**" else f"{_component(folder)}/" for folder in folders)
-    return start + (".+" if last == "**" else _component(last))
+    first, *middle = _split(pattern.split("/"), "**")
+    if not middle:
+        return "/".join(map(_component, first))
+    last = middle.pop()
+    start = "".join(f"{_component(folder)}/" for folder in first)
+    between = (f"(?>(?:[^/]+/)*?{'/'.join(map(_component, folders))}/)" for folders in middle if folders)
+    end = f"(?:[^/]+/)*{'/'.join(map(_component, last))}" if last else ".+"
+    return start + "".join(between) + end
 
 
 def _component(text: str) -> str:
-    return "".join(_translated(part) for part in _PART.findall(text))
+    first, *middle = _split(["*" if part[0] == "*" else part for part in _PART.findall(text)], "*")
+    if not middle:
+        return _fixed(first)
+    last = middle.pop()
+    # Where the first fit is found, a later one would do no better: not to try those keeps the time in proportion to
+    # the length, whatever somebody names a file.
+    between = (f"(?>[^/]*?{_fixed(parts)})" for parts in middle if parts)
+    return f"{_fixed(first)}{''.join(between)}[^/]*{_fixed(last)}"
+
+
+def _split(parts: list[str], separator: str) -> list[list[str]]:
+    groups: list[list[str]] = [[]]
+    for part in parts:
+        if part == separator:
+            groups.append([])
+        else:
+            groups[-1].append(part)
+    return groups
+
+
+def _fixed(parts: list[str]) -> str:
+    return "".join(map(_translated, parts))
 
 
 def _translated(part: str) -> str:
-    if part[0] == "*":
-        return "[^/]*"
     if part == "?":
         return "[^/]"
     if part[0] == "[" and len(part) > 2:

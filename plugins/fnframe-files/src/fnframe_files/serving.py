@@ -15,6 +15,7 @@ from fnframe import ConfigurationError
 
 from . import stamps
 from .ledger import Ledger
+from .mounts import remote_mount
 from .watcher import Watcher
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("fnframe.files")
 
 POLL_WITHOUT_INOTIFY = 1.0
+POLL_REMOTE = 5.0
 
 
 async def serve(mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) -> None:
@@ -32,6 +34,7 @@ async def serve(mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) ->
     ledgers = [Ledger(mapping) for mapping in mappings]
     made = [_make_folder(ledger) for ledger in ledgers]
     for ledger in ledgers:
+        _find_remote(ledger)
         stamps.learn(ledger.root)
         await ledger.load()
     with ExitStack() as stack:
@@ -50,26 +53,44 @@ async def serve(mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) ->
                 tasks.start_soon(watcher.run)
 
 
+def _find_remote(ledger: Ledger) -> None:
+    """Say where the system cannot tell what happens in the folder, unless the trigger has chosen how to look."""
+    mount = remote_mount(ledger.root)
+    ledger.is_remote = mount is not None
+    if mount is not None and ledger.trigger.poll is None:
+        log.warning(
+            "Files(%r): %s is a file system of the type %s, where the system does not tell of all changes: the folder "
+            "is looked through every %g s; `Files(..., poll=...)` says how often",
+            ledger.trigger.bucket,
+            mount.point,
+            mount.type,
+            POLL_REMOTE,
+        )
+
+
 def _watchers(ledgers: list[Ledger], stack: ExitStack) -> list[Watcher]:
-    """One for all that inotify serves, and one for each interval of polling."""
-    by_interval: dict[float | None, list[Ledger]] = {}
+    """One for all that inotify serves, one for each folder that is polled: one that hangs must not hold up another."""
+    watched = [ledger for ledger in ledgers if _interval(ledger) is None]
+    polled: dict[tuple[str, float], list[Ledger]] = {}
     for ledger in ledgers:
-        by_interval.setdefault(_interval(ledger), []).append(ledger)
-    return [_watcher(interval, some, stack) for interval, some in by_interval.items()]
+        if (interval := _interval(ledger)) is not None:
+            polled.setdefault((ledger.root, interval), []).append(ledger)
+    watchers = [Watcher(some, None, interval) for (_, interval), some in polled.items()]
+    if watched:
+        from .notifier import Notifier
 
-
-def _watcher(interval: float | None, ledgers: list[Ledger], stack: ExitStack) -> Watcher:
-    if interval is not None:
-        return Watcher(ledgers, None, interval)
-    from .notifier import Notifier
-
-    notifier = Notifier()
-    stack.callback(notifier.close)
-    return Watcher(ledgers, notifier, ledgers[0].settings.reconcile)
+        notifier = Notifier(watched)
+        stack.callback(notifier.close)
+        watchers.append(Watcher(watched, notifier, watched[0].settings.reconcile))
+    return watchers
 
 
 def _interval(ledger: Ledger) -> float | None:
-    return ledger.trigger.poll or (None if sys.platform == "linux" else POLL_WITHOUT_INOTIFY)
+    if ledger.trigger.poll is not None:
+        return ledger.trigger.poll
+    if ledger.is_remote:
+        return POLL_REMOTE
+    return None if sys.platform == "linux" else POLL_WITHOUT_INOTIFY
 
 
 def _make_folder(ledger: Ledger) -> bool:

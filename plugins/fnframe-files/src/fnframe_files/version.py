@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from hashlib import blake2b
 from typing import NamedTuple
 
 from . import stamps
@@ -14,14 +13,16 @@ if sys.platform == "linux":
     import fcntl
     import signal
 
-_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""To open what was seen to be a file: should it be a pipe by now, nothing waits."""
 _SECOND = 1_000_000_000
 
 
 class Version(NamedTuple):
     """What tells one version of an object from another; times in nanoseconds since the epoch.
 
-    The device is not part of it: its number may be another after the next boot.
+    The device is not part of it: its number may be another after the next boot. `inode` is 0 where its number need
+    not last either.
     """
 
     inode: int
@@ -31,7 +32,7 @@ class Version(NamedTuple):
 
     def is_same(self, before: Version) -> bool:
         """Whether this is the version that was seen before. `changed` does not count: a new owner is no new version."""
-        return self[:3] == before[:3]
+        return self.is_at(before) and self[1:3] == before[1:3]
 
     def is_stamped(self, before: Version) -> bool:
         """Whether only the time of modification was set back right after: so do tar, wget, shutil.copy2.
@@ -39,10 +40,13 @@ class Version(NamedTuple):
         A write cannot set it to a time before the version that was seen; a second bounds what else it could be.
         """
         soon = self.changed - before.changed < _SECOND
-        return self[:2] == before[:2] and self.modified < before.changed and soon
+        return self.is_at(before) and self.size == before.size and self.modified < before.changed and soon
+
+    def is_at(self, before: Version) -> bool:
+        return self.inode == before.inode or not (self.inode and before.inode)
 
     def etag(self) -> str:
-        return digest(f"{self.inode:x}-{self.size:x}-{self.modified:x}")
+        return f"{self.inode:x}.{self.size:x}.{self.modified:x}"
 
 
 class Sight(NamedTuple):
@@ -62,30 +66,26 @@ class Sight(NamedTuple):
 GONE = Sight(None)
 
 
-def digest(text: str) -> str:
-    return blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def glance(path: str) -> Sight:
-    """What can be told from outside. Raises `OSError` if the path cannot be seen."""
+def glance(directory: int, name: str) -> Sight:
+    """What can be told of a file in a directory from outside. Raises `OSError` if it cannot be seen."""
     try:
-        return _sight(stamps.clock(), os.lstat(path), None)
-    except (FileNotFoundError, NotADirectoryError):
+        return _sight(stamps.clock(), os.stat(name, dir_fd=directory, follow_symlinks=False), None)
+    except FileNotFoundError:
         return GONE
 
 
-def look(path: str) -> Sight:
+def look(directory: int, name: str, *, ask: bool) -> Sight:
     """Look at what was a regular file at a glance: opening a pipe or a device would be felt at its other end.
 
-    Raises `OSError` if the path cannot be seen.
+    `ask`: whether the system can know of all who write to it. Raises `OSError` if it cannot be seen.
     """
     try:
-        descriptor = os.open(path, _OPEN)
+        descriptor = os.open(name, READ, dir_fd=directory)
     except OSError:
         # Gone, not ours to read, a link, or no descriptor left.
-        return glance(path)
+        return glance(directory, name)
     try:
-        writers = _has_writers(descriptor)
+        writers = _has_writers(descriptor) if ask else None
         # While the lease is held nobody can begin to write: the figures are those of a file at rest.
         return _sight(stamps.clock(), os.fstat(descriptor), writers)
     finally:
@@ -113,6 +113,15 @@ def _has_writers(descriptor: int) -> bool | None:
 
 def version_of(status: os.stat_result) -> Version:
     return Version(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def version_named(etag: str) -> Version | None:
+    """The version that an etag names, as if it had been written in one go; None for what is no etag of ours."""
+    try:
+        inode, size, modified = (int(number, 16) for number in etag.split("."))
+    except ValueError:
+        return None
+    return Version(inode, size, modified, modified)
 
 
 def _sight(now: int, status: os.stat_result, writers: bool | None) -> Sight:

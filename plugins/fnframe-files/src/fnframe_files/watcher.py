@@ -1,31 +1,32 @@
-"""The watcher: looks where something happened, and tells the ledgers what is complete or gone."""
+"""The watcher: waits for news of some folders, has them looked into, and tells the ledgers what came of it."""
 
 from __future__ import annotations
 
-import logging
-import os
 import time
+from collections.abc import Iterator
+from threading import Event
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio.lowlevel import checkpoint
 
-from .agenda import Agenda, Entry, Hint
-from .directory import Directory, directory_at
+from .agenda import Agenda
 from .ledger import AT_ONCE
-from .version import Sight, Version, glance, look, version_of
+from .looker import Looker
+from .scanner import Scanner
 
 if TYPE_CHECKING:
     from .ledger import Ledger
     from .notifier import Notifier
 
-log = logging.getLogger("fnframe.files")
-
 MISSING = 1.0
-SHORTEST_RETRY = 0.001
-LONGEST_RETRY = 8.0
+"""Seconds between looks for a folder that is not there."""
+SHORT = 5.0
+"""Seconds between scans while directories are not watched for want of watches."""
+SLICE = 1024
+"""Steps of a scan between two looks at what is due: a file that was closed does not wait for a large tree."""
 
-Seen = dict["Ledger", set[str]]
+_END = object()
 
 
 class Watcher:
@@ -36,22 +37,26 @@ class Watcher:
     """
 
     def __init__(self, ledgers: list[Ledger], notifier: Notifier | None, interval: float) -> None:
-        self._ledgers = ledgers
         self._notifier = notifier
         self._interval = interval
         self._agenda = Agenda()
-        self._backlog: set[str] = set()
-        self._missing: set[str] = set()
-        self._scan_at = 0.0
+        self._scanner = Scanner(ledgers, notifier, self._agenda)
+        self._looker = Looker(self._agenda, lasting_inodes=notifier is not None)
+        self._scan: Iterator[None] | None = None
+        self._scanned = self._took = 0.0
+        self._shut_for = MISSING
+        self._thread = anyio.CapacityLimiter(1)
 
     async def start(self) -> None:
         """Watch the folders and find what lies there. Raises `ConfigurationError`."""
-        await self._scan_all()
-        self._backlog = self._agenda.paths()
+        await self._do(self._scan_all())
+        if self._notifier is not None:
+            self._notifier.strict = False
+        self._looker.backlog = self._agenda.paths()
 
     async def catch_up(self) -> None:
         """Look at what was found at the start until each file is told of, or somebody is seen to write to it."""
-        while self._backlog:
+        while self._looker.backlog:
             await self._round()
 
     async def run(self) -> None:
@@ -61,19 +66,10 @@ class Watcher:
 
     async def _round(self) -> None:
         await self._wait()
-        self._listen()
-        if self._scan_at <= time.monotonic() or (self._notifier is not None and self._notifier.lost):
-            await self._scan_all()
-        if self._notifier is not None:
-            self._look_below(self._notifier.went)
-            while self._notifier.came:
-                await self._scan(self._notifier.came.pop())
-        for number, entry in enumerate(self._agenda.take()):
-            self._look(entry)
-            await self._breathe(number)
+        await self._do(self._steps())
 
     async def _wait(self) -> None:
-        seconds = max(0.0, min(self._agenda.delay(), self._scan_at - time.monotonic()))
+        seconds = 0.0 if self._scan is not None else min(self._agenda.delay(), self._until_scan())
         if self._notifier is None:
             await anyio.sleep(seconds)
         elif seconds == 0 or self._notifier.has_news:
@@ -82,159 +78,85 @@ class Watcher:
             with anyio.move_on_after(seconds):
                 await anyio.wait_readable(self._notifier.fileno())
 
-    async def _breathe(self, number: int) -> None:
-        """Let others run now and then, and keep the system's queue short meanwhile."""
-        if number % AT_ONCE == AT_ONCE - 1:
-            await checkpoint()
-            self._listen()
+    async def _do(self, steps: Iterator[None]) -> None:
+        """Go the steps; let others run now and then, and keep the system's queue short meanwhile."""
+        if self._notifier is None:
+            await self._do_in_thread(steps)
+        else:
+            for number, _ in enumerate(steps, 1):
+                if number % AT_ONCE == 0:
+                    self._deliver()
+                    await checkpoint()
+                    self._notifier.listen(self._agenda)
+        self._deliver()
 
-    def _listen(self) -> None:
+    async def _do_in_thread(self, steps: Iterator[None]) -> None:
+        """Where there is no inotify: a network that hangs must not hold up the event loop."""
+        ended = Event()
+        try:
+            await anyio.to_thread.run_sync(_exhaust, steps, ended, abandon_on_cancel=True, limiter=self._thread)
+        finally:
+            ended.set()
+
+    def _deliver(self) -> None:
+        for ledger, key, version, note in self._looker.found:
+            ledger.found(key, version, note)
+        self._looker.found.clear()
+
+    def _steps(self) -> Iterator[None]:
         if self._notifier is not None:
             self._notifier.listen(self._agenda)
-
-    # Where to look
-
-    async def _scan_all(self) -> None:
-        """Find all that is new, and look for all that is not seen any more."""
-        self._scan_at = time.monotonic() + self._interval
-        if self._notifier is not None:
-            self._notifier.lost = False
-        seen: Seen = {ledger: set() for ledger in self._ledgers}
-        for bucket in dict.fromkeys(ledger.root for ledger in self._ledgers):
-            await self._scan(bucket, seen)
-        for ledger in self._ledgers:
-            # That a folder is not there, unmounted maybe, says nothing of its objects.
-            if ledger.root not in self._missing:
-                self._look_for(ledger, [key for key in ledger.all_keys() if key not in seen[ledger]], Hint.FOUND)
-
-    async def _scan(self, top: str, seen: Seen | None = None) -> None:
-        """Watch a directory and those below, and put what lies there on the agenda unless it was delivered."""
-        stack = [top]
-        while stack:
-            directory = directory_at(stack.pop(), self._ledgers)
-            # Watched before it is listed: what comes in between is told, or listed, or both.
-            if not directory.prefixes or (self._notifier is not None and not self._notifier.watch(directory)):
-                self._miss(directory)
-                continue
-            try:
-                stack += await self._list(directory, seen)
-                self._missing.discard(directory.path)
-            except (FileNotFoundError, NotADirectoryError):
-                self._miss(directory)
-            except OSError as error:
-                log.warning("%s cannot be listed: %s", directory.path, error)
-
-    async def _list(self, directory: Directory, seen: Seen | None) -> list[str]:
-        below = []
-        with os.scandir(directory.path) as entries:
-            for number, entry in enumerate(entries):
-                if entry.is_dir(follow_symlinks=False):
-                    below.append(entry.path)
-                elif entry.is_file(follow_symlinks=False):
-                    self._see(directory, entry, seen)
-                await self._breathe(number)
-        return below
-
-    def _see(self, directory: Directory, entry: os.DirEntry[str], seen: Seen | None) -> None:
-        views = directory.views(entry.name)
-        if seen is not None:
-            for ledger, key in views:
-                seen[ledger].add(key)
-        if any(key in ledger.known for ledger, key in views):
-            version = self._comparable(version_of(entry.stat(follow_symlinks=False)))
-            views = [(ledger, key) for ledger, key in views if not ledger.has(key, version)]
-        if views:
-            self._agenda.add(Entry(entry.path, views, Hint.FOUND, regular=True))
-
-    def _miss(self, directory: Directory) -> None:
-        if not directory.is_bucket:
-            return
-        self._scan_at = min(self._scan_at, time.monotonic() + MISSING)
-        if directory.path not in self._missing:
-            log.warning("the folder %s is not there any more; waiting for it", directory.path)
-            self._missing.add(directory.path)
-
-    def _look_below(self, gone: set[str]) -> None:
-        """Look for all objects below directories that were moved away."""
-        if not gone:
-            return
-        for ledger in self._ledgers:
-            prefixes = {ledger.prefix_of(path) for path in gone}
-            self._look_for(
-                ledger, [key for key in ledger.all_keys() if not prefixes.isdisjoint(_folders(key))], Hint.CHANGED
-            )
-        gone.clear()
-
-    def _look_for(self, ledger: Ledger, keys: list[str], hint: Hint) -> None:
-        for key in keys:
-            self._agenda.add(Entry(ledger.path_of(key), [(ledger, key)], hint))
-
-    # Looking
-
-    def _look(self, entry: Entry) -> None:
+        yield from self._scan_on()
         try:
-            sight = self._sight(entry)
-        except OSError as error:
-            log.warning("%s cannot be looked at: %s", entry.path, error)
-            self._backlog.discard(entry.path)
-            return
-        if sight.version is None:
-            self._tell(entry, None)
-        elif sight.wait:
-            self._agenda.postpone(entry, sight.wait)
-        else:
-            self._judge(entry, sight, sight.version)
+            for entry in self._agenda.take():
+                self._looker.look(entry)
+                yield
+        finally:
+            self._looker.close()
 
-    def _sight(self, entry: Entry) -> Sight:
-        if not entry.regular:
-            sight = glance(entry.path)
-            entry.regular = sight.version is not None
-            if not entry.regular or sight.wait or _is_opened(entry, sight):
-                return sight
-        return look(entry.path)
+    def _scan_on(self) -> Iterator[None]:
+        """Go on with the scan that is under way, or begin the next."""
+        for _ in range(SLICE):
+            self._scan = self._scan or self._next_scan()
+            if self._scan is None:
+                return
+            if next(self._scan, _END) is _END:
+                self._scan = None
+            yield
 
-    def _judge(self, entry: Entry, sight: Sight, version: Version) -> None:
-        """Whether a file is complete: the system says so, or hinted at it, or nothing happens for a while."""
-        if sight.writers:
-            self._retry(entry)
-        # An empty file of which nothing is told may be one that is being opened: it has no writer just yet.
-        elif entry.hint is Hint.COMPLETE or (sight.writers is False and version.size):
-            self._tell(entry, version)
-        elif entry.seen is None:
-            self._settle(entry, version)
-        elif sight.writers is None and _is_opened(entry, sight):
-            self._backlog.discard(entry.path)
-        elif entry.seen == version:
-            self._tell(entry, version)
-        else:
-            self._backlog.discard(entry.path)
-            self._settle(entry, version)
+    def _next_scan(self) -> Iterator[None] | None:
+        if self._until_scan() == 0:
+            return self._scan_all()
+        if self._notifier is not None and self._notifier.has_news:
+            return self._scanner.follow()
+        return None
 
-    def _settle(self, entry: Entry, version: Version) -> None:
-        entry.seen = version
-        self._agenda.postpone(entry, max(ledger.trigger.settle for ledger, _ in entry.views))
+    # When to look through everything
 
-    def _retry(self, entry: Entry) -> None:
-        # Its end is told as a rule, but not for all: a writer may have opened the file by another link.
-        self._backlog.discard(entry.path)
-        self._agenda.postpone(entry, min(SHORTEST_RETRY * 2**entry.tries, LONGEST_RETRY))
-        entry.tries += 1
+    def _scan_all(self) -> Iterator[None]:
+        began = time.monotonic()
+        yield from self._scanner.everything()
+        self._scanned = time.monotonic()
+        self._took = self._scanned - began
+        # What may not be read today is tried more and more rarely: nobody tells when it may.
+        self._shut_for = min(2 * self._shut_for, self._interval) if self._scanner.shut else MISSING
 
-    def _tell(self, entry: Entry, version: Version | None) -> None:
-        self._backlog.discard(entry.path)
-        for ledger, key in entry.views:
-            ledger.found(key, version and self._comparable(version))
-
-    def _comparable(self, version: Version) -> Version:
-        # Where polling is needed, on network and user-space file systems, inode numbers need not last.
-        return version if self._notifier is not None else version._replace(inode=0)
+    def _until_scan(self) -> float:
+        """Seconds until everything is to be looked through: soon where less was told, or less could be seen, than there
+        is, but never so often that it would take more than half of the time."""
+        pause = self._interval
+        if self._scanner.missing:
+            pause = min(pause, MISSING)
+        if self._scanner.shut:
+            pause = min(pause, self._shut_for)
+        if self._notifier is not None and self._notifier.short:
+            pause = min(pause, SHORT)
+        if self._notifier is not None and self._notifier.lost:
+            pause = 0.0
+        return max(0.0, self._scanned + max(pause, self._took) - time.monotonic())
 
 
-def _is_opened(entry: Entry, sight: Sight) -> bool:
-    """Whether a file is new and somebody's who opened it: its end will be told. That of a further link never is."""
-    return entry.hint is Hint.CHANGED and sight.links == 1
-
-
-def _folders(key: str) -> set[str]:
-    """`{"a/", "a/b/"}` for the key `a/b/c`."""
-    return {key[: at + 1] for at, character in enumerate(key) if character == "/"}
+def _exhaust(steps: Iterator[None], ended: Event) -> None:
+    for _ in steps:
+        if ended.is_set():
+            break

@@ -1,0 +1,97 @@
+"""Folders that other machines write to."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fnframe_files import Files, mounts, serving
+from fnframe_files.mounts import Mount, remote_mount
+
+# As Linux writes them: a laptop, a container on somebody's desktop, an office.
+TABLE = r"""
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw
+25 22 0:23 / /dev/shm rw,nosuid,nodev shared:2 - tmpfs tmpfs rw
+31 22 0:50 / /srv/photos rw,relatime shared:11 - nfs4 server:/export/photos rw,vers=4.2,addr=10.0.0.1
+32 31 0:51 / /srv/photos/local rw,relatime - ext4 /dev/sdb1 rw
+33 22 0:52 / /mnt/with\040space rw,relatime - cifs //office/share rw
+34 22 0:53 / /app rw,relatime - fuse.grpcfuse grpcfuse rw,user_id=0
+35 22 0:54 / /windows rw,relatime - 9p drvfs rw
+36 22 8:17 / /disk rw,relatime - fuseblk /dev/sdb1 rw
+37 22 0:55 / /var/lib/data rw,relatime - overlay overlay rw
+38 22 0:56 / /twice rw,relatime - nfs server:/twice rw
+39 22 254:0 /data /twice rw,relatime - ext4 /dev/root rw
+"""
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "mountinfo"
+    path.write_text(TABLE.lstrip())
+    monkeypatch.setattr(mounts, "MOUNTS", path)
+    return path
+
+
+@pytest.mark.usefixtures("table")
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [
+        ("/home/me/uploads", None),
+        ("/dev/shm/x", None),
+        ("/srv/photos", Mount("/srv/photos", "nfs4")),
+        ("/srv/photos/raw/2026", Mount("/srv/photos", "nfs4")),
+        ("/srv/photos/local/raw", None),
+        ("/srv/photosynthesis", None),
+        ("/srv", Mount("/srv/photos", "nfs4")),
+        ("/mnt/with space", Mount("/mnt/with space", "cifs")),
+        ("/app/uploads", Mount("/app", "fuse.grpcfuse")),
+        ("/windows/c", Mount("/windows", "9p")),
+        ("/disk/x", None),
+        ("/var/lib/data", None),
+        ("/twice/x", None),
+    ],
+)
+def test_what_is_remote(folder: str, found: Mount | None) -> None:
+    assert remote_mount(folder) == found
+
+
+def test_where_the_system_does_not_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mounts, "MOUNTS", tmp_path / "none")
+    assert remote_mount("/srv") is None
+
+
+@pytest.mark.anyio
+async def test_a_remote_folder_is_polled_and_says_so(
+    kit: Any, uploads: Path, table: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with table.open("a") as file:
+        file.write(f"40 22 0:57 / {uploads} rw - nfs4 server:/uploads rw\n")
+    monkeypatch.setattr(serving, "POLL_REMOTE", 0.02)
+    mapping = kit.Recorder(Files("uploads", settle=0.05), uploads.parent)
+    with caplog.at_level(logging.WARNING):
+        async with kit.serving(mapping):
+            with (uploads / "a").open("w") as file:
+                file.write("x")
+                file.flush()
+                # Nobody here can say whether another machine writes, so what counts is that nothing changes.
+                await kit.until(lambda: mapping.created == ["a"])
+                file.write("more")
+            await kit.until(lambda: [found.size for found in mapping.objects] == [1, 5])
+    assert mapping.texts.endswith("looks every 0.02 s")
+    assert f"Files('uploads'): {uploads} is a file system of the type nfs4" in caplog.text
+    assert "looked through every 0.02 s; `Files(..., poll=...)` says how often" in caplog.text
+
+
+@pytest.mark.anyio
+async def test_who_chose_how_to_look_is_not_warned(
+    kit: Any, uploads: Path, table: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with table.open("a") as file:
+        file.write(f"40 22 0:57 / {uploads} rw - nfs4 server:/uploads rw\n")
+    mapping = kit.Recorder(Files("uploads", poll=0.01, settle=0.02), uploads.parent)
+    async with kit.serving(mapping):
+        (uploads / "a").write_text("x")
+        await kit.until(lambda: mapping.created == ["a"])
+    assert caplog.text == ""
