@@ -84,11 +84,12 @@ class App:
 
         `name` (default: the callable's) must be unique in the app. `memory` is in MB, `timeout` in seconds,
         `ephemeral_storage` in MB for any one file under the temporary directory. `retries` and `maximum_age`
-        (seconds) hold for asynchronous invocations, whose last failure goes to `on_failure` and whose success to
-        `on_success`: `"function:NAME"` or `"file:PATH"` (JSON lines). `reserved_concurrency` is the function's own
-        share of the app's concurrency, guarantee and cap; `provisioned_concurrency` keeps that many environments
-        warm. `variables` are set in the function's environment before its module is imported. `isolation="inline"`
-        runs an async handler in the host's event loop. `tags` are copied into each report.
+        (seconds) hold for asynchronous invocations; a record of their last failure goes to `on_failure`, and one of
+        their success to `on_success`: `"function:NAME"`, `"queue:NAME"`, `"stream:NAME"`, `"file:PATH"` (JSON lines)
+        or a URL. `reserved_concurrency` is the function's own share of the app's concurrency, guarantee and cap;
+        `provisioned_concurrency` keeps that many environments warm. `variables` are set in the function's environment
+        before its module is imported. `isolation="inline"` runs an async handler in the host's event loop. `tags` are
+        copied into each report.
 
         Raises `ConfigurationError` at the line of the decorator for whatever is wrong.
         """
@@ -178,22 +179,8 @@ class App:
             )
         functions = tuple(definition.function for definition in self.definitions.values())
         for function in functions:
-            for option, destination in (
-                ("on_success", function.on_success),
-                ("on_failure", function.on_failure),
-            ):
-                scheme, _, target = (destination or "").partition(":")
-                if scheme == "function" and target == function.name:
-                    problem = (
-                        f"function {function.name!r}: {option} names the function itself, which would run for ever"
-                    )
-                    raise ConfigurationError(problem, where=function.where)
-                if scheme == "function" and target not in self.definitions:
-                    problem = (
-                        f"function {function.name!r}: {option} names the function {target!r}, which does not exist"
-                        f"{nearest(target, self.definitions)}"
-                    )
-                    raise ConfigurationError(problem, where=function.where)
+            for option, destination in function.destinations():
+                self._check_destination(function, option, destination)
         reserved = sum(function.reserved_concurrency or 0 for function in functions)
         others = any(f.reserved_concurrency is None for f in functions)
         if reserved + others > self.limits.concurrency:
@@ -203,6 +190,18 @@ class App:
                 + (", which leaves nothing to the others" if others else "")
             )
         return Manifest(app=self.name, directory=str(self.directory), functions=functions, limits=self.limits)
+
+    def _check_destination(self, function: Function, option: str, destination: str) -> None:
+        scheme, _, target = destination.partition(":")
+        if scheme != "function":
+            return
+        if target == function.name:
+            problem = f"{option} names the function itself, which would run for ever"
+        elif target not in self.definitions:
+            problem = f"{option} names the function {target!r}, which does not exist{nearest(target, self.definitions)}"
+        else:
+            return
+        raise ConfigurationError(f"function {function.name!r}: {problem}", where=function.where)
 
     def run(
         self,

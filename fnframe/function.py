@@ -6,18 +6,13 @@ from typing import Any, Literal, Self
 
 import msgspec
 
+from .destination import check_destination
 from .errors import ConfigurationError
+from .event import decode_json
 
 MB = 1024 * 1024
 
 Isolation = Literal["process", "inline"]
-
-DESTINATIONS = ("function:", "file:")
-
-
-def is_destination(text: object) -> bool:
-    """Whether it says where a record can be put."""
-    return isinstance(text, str) and text.startswith(DESTINATIONS) and text not in DESTINATIONS
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,9 +106,18 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
                 f"reserved_concurrency ({self.reserved_concurrency})"
             )
         for option, destination in (("on_success", self.on_success), ("on_failure", self.on_failure)):
-            if destination is not None and not is_destination(destination):
-                self._refuse(f"{option} must be 'function:NAME' or 'file:PATH' (JSON lines), found {destination!r}")
+            if destination is not None:
+                try:
+                    check_destination(destination)
+                except ValueError as error:
+                    self._refuse(f"{option} {error}")
         return self
+
+    def destinations(self) -> list[tuple[str, str]]:
+        """Where records go, with the option that says so: of the function's own, and of its triggers."""
+        options = [("on_success", self.on_success), ("on_failure", self.on_failure)]
+        options += [(f"{spec.kind}: on_failure", decode_json(spec.fields).get("on_failure")) for spec in self.triggers]
+        return [(option, destination) for option, destination in options if isinstance(destination, str)]
 
     def _check_texts(self) -> None:
         for option, texts in (("variables", self.variables), ("tags", self.tags)):

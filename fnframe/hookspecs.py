@@ -100,6 +100,6 @@ def fnframe_event_settled(
     """Called once for each asynchronous event that reached its end: success, or retries or age spent.
 
     Of what queues and streams feed, for each batch, or part of one, that is done, and for each message and each range
-    of records that is given up on. `destination` is where a record of it was put; without one, what came of a queue
-    lies among its dead letters. What it raises is logged and dropped.
+    of records that is given up on. `destination` is where a record of it was put, of a URL the host alone; without
+    one, what came of a queue lies among its dead letters. What it raises is logged and dropped.
     """

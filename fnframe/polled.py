@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from . import schema
+from .destination import check_destination
 from .errors import ConfigurationError
-from .function import is_destination
 from .outcome import InvocationType
 from .trigger import Trigger
 
@@ -132,10 +132,12 @@ class StreamTrigger(PolledTrigger, frozen=True, kw_only=True):
         self._check_optional("maximum_attempts", 1, 10_001, "attempts")
         self._check_optional("maximum_age", 1, 7 * 86_400, "seconds", whole=False)
         self._check("tumbling_window", 0, 900, "seconds", whole=False)
-        if self.on_failure is not None and not is_destination(self.on_failure):
-            expected = "a destination such as 'file:lost.jsonl' or 'function:NAME'"
-            raise ConfigurationError(f"{type(self).__name__}: on_failure must be {expected}, found {self.on_failure!r}")
         kind = type(self).__name__
+        if self.on_failure is not None:
+            try:
+                check_destination(self.on_failure)
+            except ValueError as error:
+                raise ConfigurationError(f"{kind}: on_failure {error}") from None
         if not isinstance(self.bisect, bool):
             raise ConfigurationError(f"{kind}: bisect must be True or False, found {self.bisect!r}")
         if self.tumbling_window and self.lanes > 1:

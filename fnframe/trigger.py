@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import msgspec
 
+from .destination import masked
 from .outcome import InvocationType
 
 if TYPE_CHECKING:
@@ -197,13 +198,17 @@ class Trigger(
         return msgspec.json.encode(fields).decode()
 
     def describe(self) -> str:
-        """One line for a person, from the fields that are set."""
+        """One line for a person, from the fields that are set; of a URL, which may hold a password, the host."""
         set_fields = [
-            f"{field.name}={getattr(self, field.name)!r}"
+            f"{field.name}={_shown(getattr(self, field.name))}"
             for field in msgspec.structs.fields(self)
             if getattr(self, field.name) != field.default
         ]
         return f"{type(self).__name__}({', '.join(set_fields)})"
+
+
+def _shown(value: Any) -> str:
+    return repr(masked(value) if isinstance(value, str) else value)
 
 
 async def _run_one(mapping: Mapping, *, task_status: TaskStatus[Any]) -> None:

@@ -4,15 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
+if TYPE_CHECKING:
+    from fnframe.runtime.running import Running
+    from fnframe.testing.clock import ManualClock
 
-async def until(condition: Callable[[], object]) -> None:
-    """Return when the condition holds; fail after ten seconds."""
+
+async def until(condition: Callable[[], object], clock: ManualClock | None = None) -> None:
+    """Return when the condition holds; fail after ten seconds. Meanwhile a clock is turned, if there is one."""
     with anyio.fail_after(10):
         while not condition():
+            if clock is not None:
+                clock.advance(0.1)
             await anyio.sleep(0.002)
+
+
+async def passing(clock: ManualClock, seconds: float) -> None:
+    """Turn a clock as a running host would see it go on: nothing runs out that somebody extends."""
+    for _ in range(round(seconds)):
+        clock.advance(1.0)
+        await anyio.wait_all_tasks_blocked()
+
+
+async def drained(running: Running, clock: ManualClock) -> None:
+    """Turn the clock to each moment that somebody waits for, until nothing is left to do."""
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            done = anyio.Event()
+
+            async def wait() -> None:
+                await running.drained()
+                done.set()
+
+            tasks.start_soon(wait)
+            while not done.is_set():
+                clock.advance(0.1)
+                await anyio.sleep(0.002)
 
 
 def state_of(pid: int) -> str:

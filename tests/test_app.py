@@ -113,10 +113,21 @@ ASYNC = "async def handler(event): ...\n"
         ),
         ("isolation='thread'", ["isolation must be 'process' or 'inline'", "found 'thread'"]),
         ("isolation=None", ["isolation must be 'process' or 'inline'", "found None"]),
-        ("on_success='queue:x'", ["on_success must be 'function:NAME' or 'file:PATH'", "found 'queue:x'"]),
-        ("on_failure='handler'", ["on_failure must be 'function:NAME' or 'file:PATH'", "found 'handler'"]),
-        ("on_failure=''", ["on_failure must be 'function:NAME' or 'file:PATH'", "found ''"]),
-        ("on_success=5", ["on_success must be 'function:NAME' or 'file:PATH'", "found 5"]),
+        (
+            "on_failure='handler'",
+            ["on_failure must be 'function:NAME', 'queue:NAME'", "did you mean 'function:handler'?"],
+        ),
+        ("on_failure='kew:x'", ["on_failure must be 'function:NAME', 'queue:NAME'", "found 'kew:x'"]),
+        ("on_failure=''", ["on_failure must be 'function:NAME'", "'stream:NAME'", "found ''"]),
+        ("on_success=5", ["on_success must be 'function:NAME'", "found 5"]),
+        ("on_success='queue:fnframe:x'", ["on_success names no queue of yours", "are fnframe's own"]),
+        ("on_success='stream:'", ["on_success must be", "found 'stream:'"]),
+        ("on_failure='https://'", ["on_failure must be a URL with a host, found 'https://...'"]),
+        ("on_failure='https://me:secret@/x'", ["must be a URL with a host, found 'https://...'"]),
+        ("on_failure='https://me:secret@host:x/y'", ["must be a URL, found 'https://...'"]),
+        ("on_failure='htps://me:secret@host/y'", ["found 'htps://host/...'"]),
+        ("on_failure='https://host/a b'", ["printable ASCII characters without spaces, found 'https://host/...'"]),
+        ("on_failure='https://host/#a'", ["without a fragment, found 'https://host/...'"]),
         ("on_failure='file:'", ["on_failure must be", "'file:PATH'", "found 'file:'"]),
         ("variables={'A': 1}", ["variables", "'A'", "1"]),
         ("variables='A=1'", ["variables", "'A=1'"]),
@@ -408,6 +419,8 @@ def test_defaults_are_lambdas(declare):
         "ephemeral_storage=10_240",
         "name='résumé-2.x_y'",
         "on_failure='file:/var/failed.jsonl'",
+        "on_failure='queue:failed', on_success='stream:done'",
+        "on_failure='https://me:secret@host:8443/T0/B0?token=x', on_success='http://[::1]/'",
     ],
 )
 def test_the_bounds_themselves_are_allowed(declare, options):
@@ -451,6 +464,27 @@ def handler(event): ...
     assert trigger.filter == {"data": {"tags": ["x", "y"]}}
     assert trigger.identity() == msgspec.json.decode(plain.fields, type=made.Bell).identity()
     assert trigger.identity() == '{"trigger":"bell","pitch":880}'
+
+
+def test_of_a_url_in_a_trigger_only_the_host_is_shown(declare):
+    made = declare(
+        """
+class Tap(Trigger, frozen=True):
+    url: str
+    on_failure: str | None = None
+
+@app.function(Tap("redis://:secret@host:6379/0", on_failure="function:handler"), on_success="queue:done")
+def handler(event): ...
+
+@app.function(Tap("redis://host", on_failure="function:handler"))
+def other(event): ...
+"""
+    )
+    function = made.app.definitions["handler"].function
+    assert function.triggers[0].text == "Tap(url='redis://host:6379/...', on_failure='function:handler')"
+    assert function.destinations() == [("on_success", "queue:done"), ("tap: on_failure", "function:handler")]
+    with pytest.raises(ConfigurationError, match="'handler': tap: on_failure names the function itself"):
+        made.app.manifest()
 
 
 def test_limits_are_lambdas_and_can_be_raised(declare):

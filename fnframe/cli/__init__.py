@@ -13,6 +13,8 @@ COMMANDS = {
     "dev": "Run an app while you write it: reloads, shows every invocation.",
     "run": "Run an app; with --until-idle handle all that is there, then end.",
     "invoke": "Run one function once and print what it returns.",
+    "send": "Put a message into a queue, or a record into a stream.",
+    "dlq": "Look at dead letters, let them begin anew, or forget them.",
     "functions": "List an app's functions with their triggers and limits.",
     "plugins": "List the plugins that were found, and why one is not used.",
 }

@@ -44,7 +44,8 @@ def _parsed(arguments: list[str]) -> int:
     )
     # The help shows their docstrings line by line: they are written for 80 columns.
     for name in COMMANDS:
-        app.command(f"fnframe.cli.{name}:{name}", name=name, usage=USAGES.get(name))
+        usage = {"usage": USAGES[name]} if name in USAGES else {}
+        app.command(f"fnframe.cli.{name}:{name}", name=name, **usage)
     if arguments[0] not in COMMANDS:
         for name, command in contributed().items():
             app.command(command.app, name=name)

@@ -43,17 +43,21 @@ def invoke(
 
 def json_of(data: str) -> bytes:
     """What `--data` means, as JSON. Raises `UsageError` that tells what is wrong with it, and where."""
-    if data == "-":
-        payload = sys.stdin.buffer.read()
-    elif data.startswith("@"):
-        try:
-            payload = Path(data[1:]).read_bytes()
-        except OSError as error:
-            raise UsageError(f"--data {data}: {error.strerror}") from None
-    else:
-        payload = data.encode("utf-8", "surrogateescape")
+    payload = payload_of(data)
     _check_json(payload, f"--data {data}" if data.startswith(("@", "-")) else "--data")
     return payload
+
+
+def payload_of(data: str) -> bytes:
+    """What `--data` means: itself, the bytes of `@FILE`, or `-` for standard input. Raises `UsageError`."""
+    if data == "-":
+        return sys.stdin.buffer.read()
+    if data.startswith("@"):
+        try:
+            return Path(data[1:]).read_bytes()
+        except OSError as error:
+            raise UsageError(f"--data {data}: {error.strerror}") from None
+    return data.encode("utf-8", "surrogateescape")
 
 
 def _check_json(payload: bytes, source: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from ..destination import masked
 from ..errors import FunctionNotFound
 from ..event import Event
 from ..outcome import EXITED, Failure, Outcome, Success
@@ -38,7 +39,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
 
 
 encode_envelope = msgspec.msgpack.Encoder().encode
-_decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
+decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
 
 Condition = Literal["Success", "RetriesExhausted", "EventAgeExceeded", "ZeroReservedConcurrency"]
 """Lambda's words for how an event ended."""
@@ -80,7 +81,7 @@ class Asynchronous:
         (lease,) = batch
         message = lease.message
         try:
-            envelope = _decode_envelope(message.body)
+            envelope = decode_envelope(message.body)
             function = self._dispatcher.function(self._name)
             if message.lost >= function.poison:
                 return self._poisoned(lease, function, envelope)
@@ -185,7 +186,8 @@ class Asynchronous:
     def _tell(self, attempt: Attempt, destination: str | None) -> None:
         if self._settled is not None:
             attempts = self._attempts(attempt)
-            self._settled(attempt.function, attempt.envelope.event, attempt.outcome, attempts, destination)
+            shown = None if destination is None else masked(destination)
+            self._settled(attempt.function, attempt.envelope.event, attempt.outcome, attempts, shown)
 
     def _attempts(self, attempt: Attempt) -> int:
         return 0 if attempt.condition == "ZeroReservedConcurrency" else attempt.lease.message.attempt

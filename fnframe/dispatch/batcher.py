@@ -45,7 +45,7 @@ class Batcher:
     ) -> None:
         self._clock = clock
         self._size = size
-        self._window = window
+        self.window = window
         self._largest = largest
         self._alone = alone
         self._ready: deque[Entry | Group] = deque()
@@ -81,11 +81,11 @@ class Batcher:
         """Whether a batch can be taken now."""
         if not self._ready:
             return False
-        return self._window == 0 or self._is_full() or self.next_due() <= self._clock.monotonic()
+        return self.window == 0 or self._is_full() or self.next_due() <= self._clock.monotonic()
 
     def next_due(self) -> float:
         """When the batch that is not full yet will have waited long enough; infinity if there is none."""
-        return self._head()[0] + self._window if self._ready else math.inf
+        return self._head()[0] + self.window if self._ready else math.inf
 
     def take(self) -> list[Lease]:
         """The next batch."""

@@ -13,6 +13,7 @@ from .acceptance import PREFIX, queue_name
 from .asynchronous import Asynchronous
 from .batcher import Batcher
 from .leases import Leases
+from .outbox import OUTBOX, Outbox
 from .polled_queue import PolledQueue
 from .polled_records import StreamFunction
 from .polled_stream import PolledStream
@@ -52,6 +53,7 @@ class Delivery:
         self._settled = settled
         self._leases = Leases(clock)
         self._functions: dict[str, Service] = {}
+        self._outbox: Service | None = None
         self._polled: set[Service] = set()
         self._changed = anyio.Event()
         tasks.start_soon(self._leases.keep)
@@ -66,6 +68,8 @@ class Delivery:
         for name in await self._engine.queues():
             if name.startswith(PREFIX) and self._dispatcher.serves(name.removeprefix(PREFIX)):
                 self.poll_function(name.removeprefix(PREFIX))
+            if name == OUTBOX:
+                self.poll_outbox()
 
     def poll_function(self, name: str) -> None:
         """See that the queue of this function is served."""
@@ -85,6 +89,13 @@ class Delivery:
         )
         service = self._functions[name] = Service(poller)
         self._tasks.start_soon(service.run)
+
+    def poll_outbox(self) -> None:
+        """See that the records for URLs are posted."""
+        if self._outbox is None:
+            outbox = Outbox(self._engine, self._leases, self._clock, self._policy, self._tell_change)
+            self._outbox = Service(outbox)
+            self._tasks.start_soon(self._outbox.run)
 
     # Queues and streams that feed functions.
 
@@ -117,22 +128,26 @@ class Delivery:
             await self._clock.wait(changed, self._clock.monotonic() + LOOK_AGAIN)
 
     async def finish(self, grace: float) -> None:
-        """Take no more of the functions' queues; return when what runs is done, or given back after the grace."""
-        for service in self._functions.values():
+        """Take no more of fnframe's own queues; return when what runs is done, or given back after the grace."""
+        for service in self._own():
             service.stop(grace)
-        for service in self._functions.values():
+        for service in self._own():
             await service.ended.wait()
 
     def end(self) -> None:
         """Have all pollers give back what they hold, now."""
-        for service in (*self._functions.values(), *self._polled):
+        for service in (*self._own(), *self._polled):
             service.end()
 
     async def _is_idle(self) -> bool:
-        for service in (*self._functions.values(), *self._polled):
+        for service in (*self._own(), *self._polled):
             if not await service.works.is_idle():
                 return False
         return True
+
+    def _own(self) -> list[Service]:
+        """What serves the queues that are fnframe's own."""
+        return [*self._functions.values(), *([self._outbox] if self._outbox is not None else [])]
 
     def _tell_change(self) -> None:
         self._changed.set()

@@ -1,52 +1,68 @@
-"""Where the outcome of an asynchronous invocation goes: Lambda's destination record, to a function or a file."""
+"""Where a record goes: to a function, a queue, a stream, a file of JSON lines, or a URL."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
-from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
+from ..destination import is_url
 from ..event import Event
 from ..function import Function
 from ..outcome import Outcome
+from .carried import Carried
+from .outbox import put_letter
 from .records import outcome_record
 
-Enqueue = Callable[[str, Event], Awaitable[object]]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..engine.protocol import Engine
+    from .acceptance import Acceptance
 
 
 class Destinations:
-    """`function:NAME` enqueues the record as an event of that function; `file:PATH` appends it as a line of JSON.
+    """Puts records where they go. A record that is put there again, since nobody knows whether it was, is the same.
 
-    `directory` is where relative paths count from: the app's folder.
+    `directory` is where relative paths count from: the app's folder. `posted` is called when a record for a URL waits.
     """
 
-    def __init__(self, directory: Path, enqueue: Enqueue) -> None:
+    def __init__(self, directory: Path, engine: Engine, acceptance: Acceptance, posted: Callable[[], None]) -> None:
         self._directory = directory
-        self._enqueue = enqueue
+        self._engine = engine
+        self._acceptance = acceptance
+        self._posted = posted
 
     async def put(
-        self,
-        destination: str,
-        function: Function,
-        event: Event,
-        outcome: Outcome,
-        condition: str,
-        attempts: int,
+        self, destination: str, function: Function, event: Event, outcome: Outcome, condition: str, attempts: int
     ) -> None:
-        """Put the record there. Raises `OSError` or `FnframeError` when it could not be put."""
+        """Put the record of an outcome there; see `send`."""
         await self.send(destination, outcome_record(function, event, outcome, condition, attempts))
 
     async def send(self, destination: str, record: Event) -> None:
-        """Put a record there, whatever it tells. Raises `OSError` or `FnframeError` when it could not be put."""
+        """Put a record there, whatever it tells. Raises `OSError` or `FnframeError` when it could not be put.
+
+        A function gets it as an event; a queue or a stream gets its data, under its id and in a stream under the key of
+        what it tells of; a file gets its data as a line. What goes to a URL waits in the engine until it is taken.
+        """
+        if is_url(destination):
+            await put_letter(self._engine, destination, record)
+            return self._posted()
         scheme, _, target = destination.partition(":")
-        if scheme == "file":
-            await anyio.to_thread.run_sync(_append, self._directory / target, record.data)
+        carried = Carried(record.data, record.depth, record.traceparent)
+        if scheme == "function":
+            await self._acceptance.enqueue(target, record, trigger="destination")
+        elif scheme == "queue":
+            await self._acceptance.send(target, carried, id_=record.id)
+        elif scheme == "stream":
+            await self._acceptance.publish(target, carried, key=record.subject or record.id, id_=record.id)
         else:
-            await self._enqueue(target, record)
+            await anyio.to_thread.run_sync(_append, self._directory / target, record.data)
+        return None
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..batch import Item, Origin, batch_event
+from ..destination import masked
 from ..errors import FunctionNotFound
 from ..event import Event, new_id
 from ..outcome import Failure, Outcome
@@ -93,6 +94,7 @@ class StreamFunction:
             attempt=attempts,
         )  # fmt: skip
         destination = self.trigger.on_failure
+        shown = None if destination is None else masked(destination)
         if records and destination is not None:
             record = range_lost_record(
                 self._dispatcher.function(self.name),
@@ -107,11 +109,11 @@ class StreamFunction:
             what = f"the record of {record.subject}, which function {self.name!r} gives up on,"
             put = partial(self._destinations.send, destination, record)
             if not await put_record(put, what, destination, "it is lost", self._clock, self.policy):
-                destination = None
-        where = f"told to {destination}" if destination is not None else "told nowhere else: there is no on_failure"
+                shown = None
+        where = f"told to {shown}" if shown is not None else "told nowhere else: there is no on_failure"
         told = "%s: function %r gives up on %s of partition %d: %s (%s); %s"
         log.error(told, self.source, self.name, _named(records, None), partition, condition, failure.message, where)
-        self._tell(event, failure, attempts, destination)
+        self._tell(event, failure, attempts, shown)
 
     def _tell(self, event: Event, outcome: Any, attempts: int, destination: str | None) -> None:
         if self._settled is not None and self._dispatcher.serves(self.name):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -90,6 +89,7 @@ class Poller(Generic[Verdict]):
         """Batches that began and are not settled."""
         self._finished = 0
         """Messages that were done since more were received."""
+        self._cut = anyio.Event()
         self._wanted = anyio.Event()
         self._ended = anyio.Event()
 
@@ -103,6 +103,8 @@ class Poller(Generic[Verdict]):
                 async with anyio.create_task_group() as tasks:
                     self._crew = Crew(tasks, self._concurrency, self._batcher, self._invoke)
                     self._settlers = Crew(tasks, MOST_SETTLING, self._settlements, self._settle)
+                    if self._batcher.window:
+                        tasks.start_soon(self._watch)
                     with self._intake:
                         await self._receive()
                     await self._return(self._batcher.clear())
@@ -133,7 +135,7 @@ class Poller(Generic[Verdict]):
             self._finished = 0
             most = max(1, min(room, int(RECEIVED_AT_ONCE / self._mean)))
             try:
-                self._take(await self.queue.receive(most, self._leases.seconds, wait=self._patience()))
+                self._take(await self.queue.receive(most, self._leases.seconds))
                 failures = 0
             except Exception as error:
                 failures += 1
@@ -146,23 +148,35 @@ class Poller(Generic[Verdict]):
         """How many messages more may be held: for the tasks that are free, and as many as were done just now."""
         return self._size * self._crew.free + min(self._finished, MOST_AHEAD) - self._batcher.ready
 
-    def _patience(self) -> float:
-        """Seconds to wait for messages: until the batch that they would fill begins without them."""
-        return math.inf if self._batcher else self._batcher.next_due() - self._clock.monotonic()
-
     def _take(self, leases: Sequence[Lease]) -> None:
         if leases:
             self._held.update(leases)
             self._batcher.add(leases)
             size = sum(len(lease.message.body) for lease in leases) / len(leases)
             self._mean = (self._mean + size) / 2
+        self._look()
+
+    def _look(self) -> None:
+        """There may be a batch now, or a partial one may have become the first."""
         if self._batcher:
             self._crew.call()
+        elif self._batcher.window:
+            self._cut.set()
+
+    async def _watch(self) -> None:
+        """See to it that a batch begins when it has waited for others long enough, until cancelled."""
+        while True:
+            self._cut = anyio.Event()
+            await self._clock.wait(self._cut, self._batcher.next_due())
+            if self._batcher:
+                self._crew.call()
+                await self._cut.wait()
 
     # Through it, and out.
 
     async def _invoke(self, batch: list[Lease]) -> None:
         self._running += 1
+        self._look()
         lent = batch if self._held.issuperset(batch) else [lease for lease in batch if lease in self._held]
         if not lent:  # The leases ran out while they waited here.
             return await self._end(batch, ())
@@ -190,8 +204,7 @@ class Poller(Generic[Verdict]):
         self._running -= 1
         self._finished += len(batch)
         await self._return(self._batcher.done(batch, failed))
-        if self._batcher:
-            self._crew.call()
+        self._look()
         if not self._wanted.is_set() and self._room() > 0:
             self._wanted.set()
         if not self._running:

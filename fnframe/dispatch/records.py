@@ -34,7 +34,8 @@ def outcome_record(function: Function, event: Event, outcome: Outcome, condition
         "responsePayload": payload,
     }
     return Event(
-        id=f"{event.id}:{function.name}:outcome",  # A repeated attempt must not repeat the record.
+        # A repeated attempt must not repeat the record; and an event's id is its source's only.
+        id=f"{event.source} {event.id}:{function.name}:outcome",
         source=f"function:{function.name}",
         type="fnframe.function.outcome",
         time=now(),

@@ -11,6 +11,7 @@ import anyio
 import msgspec
 
 from ..clock import Clock
+from ..destination import masked
 from ..errors import FunctionNotFound, PayloadTooLarge, RecursionStopped
 
 log = logging.getLogger("fnframe.poller")
@@ -50,17 +51,17 @@ async def put_record(
 
     `what` says which record it is, `otherwise` what becomes of it if it is not taken: for the log.
     """
-    told = "%s could not be put to %s (%s: %s); %s"
+    told, shown = "%s could not be put to %s (%s: %s); %s", masked(destination)
     for attempt in itertools.count(1):
         try:
             await put()
         except (FunctionNotFound, PayloadTooLarge, RecursionStopped) as error:
-            log.error(told, what, destination, type(error).__name__, error, otherwise)  # noqa: TRY400
+            log.error(told, what, shown, type(error).__name__, error, otherwise)  # noqa: TRY400
             return False
         except Exception as error:
             delay = policy.delay(attempt)
             again = f"trying again in {delay:.1f} s"
-            log.warning(told, what, destination, type(error).__name__, error, again)
+            log.warning(told, what, shown, type(error).__name__, error, again)
             await clock.wait(anyio.Event(), clock.monotonic() + delay)
         else:
             return True

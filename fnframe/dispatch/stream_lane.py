@@ -12,7 +12,7 @@ import anyio
 import msgspec
 
 from ..event import Event
-from ..outcome import Failure, Outcome, Report, Success
+from ..outcome import INVALID_EVENT, Failure, Outcome, Report, Success
 from .answer import INVALID, InvalidAnswer, failures, state_of
 from .batcher import OVERHEAD
 from .ending import ended_environment, was_throttled
@@ -64,7 +64,8 @@ class Lane:
         self._pieces: list[Piece] = []
         """What is tried, the first of it last."""
         self._news = anyio.Event()
-        self._stopped = anyio.Event()
+        self._pausing = anyio.Event()
+        self._stopped = False
 
     def put(self, records: Sequence[Record]) -> None:
         """Take records, which lie behind all that it has."""
@@ -78,8 +79,9 @@ class Lane:
 
     def stop(self) -> None:
         """Begin nothing more."""
-        self._stopped.set()
+        self._stopped = True
         self._news.set()
+        self._pausing.set()
 
     @property
     def held(self) -> int:
@@ -101,7 +103,7 @@ class Lane:
 
     async def run(self) -> None:
         """Work until stopped."""
-        while not self._stopped.is_set():
+        while not self._stopped:
             if piece := self._next():
                 self._pieces.append(piece)
                 await self._through()
@@ -154,7 +156,7 @@ class Lane:
 
     async def _through(self) -> None:
         """Try what is in progress until all of it is done or given up on, or the lane is stopped."""
-        while self._pieces and not self._stopped.is_set():
+        while self._pieces and not self._stopped:
             piece = self._pieces[-1]
             if await self._gives_up_on_old(piece):
                 continue
@@ -244,11 +246,15 @@ class Lane:
     async def _failed(
         self, piece: Piece, event: Event, outcome: Outcome, failure: Failure, *, named: bool = False
     ) -> None:
-        """Again, in two, or not any more. `named`: it is the first record that failed."""
+        """Again, in two, or not any more. `named`: it is the first record that failed.
+
+        In two also where one record ended the environment, or was no good to the handler, and the others need not.
+        """
         if was_throttled(failure):
             return await self._pause(max(self._function.policy.delay(1), failure.retry_after or 0.0))
         lost = piece.lost + ended_environment(failure)
-        if len(piece.records) > 1 and piece.closing is None and (self._trigger.bisect or lost > piece.lost):
+        splits = self._trigger.bisect or lost > piece.lost or failure.error_type == INVALID_EVENT
+        if splits and len(piece.records) > 1 and piece.closing is None:
             self._split(piece, 1 if named else len(piece.records) // 2, lost)
         elif self._is_spent(piece, lost):
             condition: LostCondition = "RetryAttemptsExhausted"
@@ -278,7 +284,9 @@ class Lane:
         return self._trigger.on_failure is not None and lost >= self._trigger.poison
 
     async def _pause(self, seconds: float) -> None:
-        await self._clock.wait(self._stopped, self._clock.monotonic() + seconds)
+        if not self._stopped:
+            self._pausing = anyio.Event()
+            await self._clock.wait(self._pausing, self._clock.monotonic() + seconds)
 
 
 def _size(record: Record) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-import msgspec
+from msgspec import UNSET, DecodeError
 
 from ..cloudevents import is_json
-from ..event import Event, decode_json
+from ..event import JSON, Event, decode_json
 from .patterns import Pattern, compile_patterns
 
 _ATTRIBUTES = frozenset(
@@ -22,8 +22,20 @@ def event_document(event: Event, names: Collection[str]) -> dict[str, Any]:
     What the event does not have is absent. `data` is decoded if the event says that it is JSON; otherwise, and if it is
     none, it is its text, and absent if it is no text.
     """
-    found = ((name, _member(event, name)) for name in names)
-    return {name: value for name, value in found if value is not msgspec.UNSET}
+    document: dict[str, Any] = {}
+    for name in names:
+        if name == "data":
+            is_encoded = event.datacontenttype == JSON or is_json(event.datacontenttype)
+            value = payload_value(event.data) if is_encoded else _text(event.data)
+            if value is not UNSET:
+                document[name] = value
+        elif name == "time":
+            document[name] = event.time.isoformat().replace("+00:00", "Z")
+        else:
+            value = getattr(event, name) if name in _ATTRIBUTES else event.extensions.get(name)
+            if value is not None:
+                document[name] = value
+    return document
 
 
 def compile_event_filter(
@@ -41,21 +53,12 @@ def payload_value(payload: bytes) -> Any:
     """A payload decoded from JSON; its text if it is none, and UNSET if it is no text either."""
     try:
         return decode_json(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (DecodeError, UnicodeDecodeError, RecursionError):
         return _text(payload)
-
-
-def _member(event: Event, name: str) -> Any:
-    if name == "data":
-        return payload_value(event.data) if is_json(event.datacontenttype) else _text(event.data)
-    if name == "time":
-        return event.time.isoformat().replace("+00:00", "Z")
-    value = getattr(event, name) if name in _ATTRIBUTES else event.extensions.get(name)
-    return msgspec.UNSET if value is None else value
 
 
 def _text(payload: bytes) -> Any:
     try:
         return payload.decode()
     except UnicodeDecodeError:
-        return msgspec.UNSET
+        return UNSET

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 
 import anyio
 import msgspec
 
 from ..app import App
+from ..destination import is_url
+from ..dispatch.webhook import INSTALL
 from ..environment.lane import Lane, Templates
 from ..environment.readiness import Readiness
 from ..environment.target import load_app
@@ -83,6 +86,7 @@ async def start_bundle(source: Source, readiness: Readiness, app: App | None = N
 
 def _check(manifest: Manifest, app: App | None) -> None:
     for function in manifest.functions:
+        _check_webhooks(function)
         if function.isolation == "process" and manifest.baseline_mb > function.memory:
             raise ConfigurationError(
                 f"function {function.name!r} may use {function.memory} MB, but importing the app takes "
@@ -98,6 +102,13 @@ def _check(manifest: Manifest, app: App | None) -> None:
         )
     if app is not None:
         _check_complete(app, {function.name: function for function in manifest.functions})
+
+
+def _check_webhooks(function: Function) -> None:
+    for option, destination in function.destinations():
+        if is_url(destination) and find_spec("httpx2") is None:
+            problem = f"function {function.name!r}: {option} is a URL, which needs: {INSTALL}"
+            raise ConfigurationError(problem, where=function.where)
 
 
 def _check_complete(app: App, imported: dict[str, Function]) -> None:

@@ -94,15 +94,14 @@ class Running:
             pool.hear = lambda invocation, function, data: hear(
                 invocation.request_id if invocation is not None else "", function, data
             )
+        self.acceptance = Acceptance(engine, self.dispatcher, check_running=self.check_running, arrived=self._arrived)
+        self.destinations = Destinations(Path(bundle.manifest.directory), engine, self.acceptance, posted=self._posted)
         self.delivery = Delivery(
-            engine, self.dispatcher, Destinations(Path(bundle.manifest.directory), self._to_destination), clock, tasks,
+            engine, self.dispatcher, self.destinations, clock, tasks,
             policy=RetryPolicy(settings.retry_base, settings.retry_cap),
             concurrency=2 * pool.max_environments,
             settled=plugins.observer("fnframe_event_settled"),
         )  # fmt: skip
-        self.acceptance = Acceptance(
-            engine, self.dispatcher, check_running=self.check_running, arrived=self.delivery.poll_function
-        )
         self.filtered = plugins.observer("fnframe_event_filtered")
         self._triggers = Triggers(self, tasks, mounted)
         self._open(bundle)
@@ -192,8 +191,11 @@ class Running:
         """Accept what a handler sends from inside."""
         return await self.acceptance.from_handler(invocation, send)
 
-    async def _to_destination(self, function: str, event: Event) -> None:
-        await self.acceptance.enqueue(function, event, trigger="destination")
+    def _arrived(self, function: str) -> None:
+        self.delivery.poll_function(function)
+
+    def _posted(self) -> None:
+        self.delivery.poll_outbox()
 
     async def drained(self) -> None:
         """Wait until nothing waits or runs: asynchronous events, and what the polled queues and streams hold."""

@@ -68,6 +68,18 @@ def test_a_target_that_may_be_left_out_is_shown_so(fnframe):
         (["invoke", "demo"], "FUNCTION"),
         (["run", "nowhere"], "no file, folder or module 'nowhere'"),
         (["functions", "demo/in"], "holds no app.py"),
+        (["dlq", "lst", "demo"], 'Did you mean "list"?'),
+        (["dlq", "redrive", "demo"], "say which dead letters to redrive: some by their ids, or --all"),
+        (["dlq", "purge", "demo", "a1", "--all"], "say which dead letters to purge: some by their ids, or --all"),
+        (["dlq", "list", "demo", "--set", "engine=memory:"], "the engine of this app is 'memory:': what is in it ends"),
+        (["send", "demo", "orders"], "--data"),
+        (["send", "demo", "orders", "--data", "{a"], "--data is not JSON"),
+        (["send", "demo", "stream:clicks", "--data", "1"], "the stream 'clicks' needs a key"),
+        (["send", "demo", "orders", "--data", "1", "--key", "a"], "the queue 'orders' has no key"),
+        (["send", "demo", "fnframe:outbox", "--data", "1"], "expected a queue"),
+        (["send", "demo", "queue:fnframe:outbox", "--data", "1"], "are fnframe's own"),
+        (["send", "demo", "function:echo", "--data", "1"], "'function:echo' is a function"),
+        (["send", "demo", "orders", "--data", "1", "--delay", "-1"], "delay must be a number of seconds"),
     ],
 )
 def test_wrong_usage_is_one_message_and_status_2(fnframe, demo, arguments, words):

@@ -8,7 +8,7 @@ import sys
 
 import anyio
 import pytest
-from facts import until
+from facts import drained, until
 
 from fnframe import Event, Failure, FunctionNotFound, PayloadTooLarge, QueueFull, hookimpl
 from fnframe.engine.protocol import Message
@@ -110,22 +110,6 @@ class Listener:
     @hookimpl
     def fnframe_invocation_reported(self, report):
         self.reports.append(report)
-
-
-async def drained(running, clock) -> None:
-    """Turn the clock to each moment that the retries wait for, until nothing is left."""
-    with anyio.fail_after(30):
-        async with anyio.create_task_group() as tasks:
-            done = anyio.Event()
-
-            async def wait():
-                await running.drained()
-                done.set()
-
-            tasks.start_soon(wait)
-            while not done.is_set():
-                clock.advance(0.1)
-                await anyio.sleep(0.002)
 
 
 @pytest.fixture
