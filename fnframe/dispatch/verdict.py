@@ -80,6 +80,8 @@ class Judge:
         self, invocation: Invocation, outcome: str, duration: float, peak_kb: int | None, cpu_us: int | None,
         method: MemoryMethod,
     ) -> Report:  # fmt: skip
+        if invocation.sampled and method != "unavailable":
+            method = "sampled"
         event, function, environment = invocation.event, invocation.function, invocation.environment
         now = time.monotonic()
         started = invocation.started or invocation.finished or now

@@ -61,6 +61,8 @@ class Invocation(msgspec.Struct, eq=False):
     requests: deque[Send] = msgspec.field(default_factory=deque)
     unsent: memoryview = NOTHING
     withdrawn: bool = False
+    sampled: bool = False
+    """Whether child processes had a part in its peak memory, which is seen now and then and not measured."""
     parked: Callable[[], object] | None = None
     """What wakes whoever awaits it."""
 

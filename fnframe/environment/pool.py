@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable
@@ -15,15 +14,12 @@ from ..errors import ConfigurationError
 from ..function import Function, Limits
 from ..outcome import MemoryMethod
 from .alarm import Alarm
+from .gauge import TICK
 from .invocation import NOTHING, Deliver, Ended, Invocation, Rejected
 from .lane import Lane
 from .process import EXIT_TIMEOUT, Owner, ProcessEnvironment, Reason
 from .slot import Slot, remove
 
-TICK = 0.005
-"""Seconds between two looks at the memory of busy environments."""
-CHILDREN_TICKS = 4
-"""Every so many looks count the memory of child processes too, which takes twenty times as long."""
 PATIENCE = 0.05
 """Seconds that a function without any environment waits for room while another function is busy in all of them."""
 INIT_BACKOFF = 5.0
@@ -114,20 +110,20 @@ class Pool(Owner):
 
     async def _watch(self, alarm: Alarm) -> None:
         quiet = 0
-        for looks in itertools.count():
+        while True:
             now = time.monotonic()
-            deadline = math.inf
+            wake = math.inf
             quiet += 1
             for environment in [*self._live, *self._dying]:
                 if environment.deadline <= now:
                     environment.expire()
                 elif environment.in_flight or environment.direct is not None:
                     quiet = 0
-                    environment.sample(now, children=looks % CHILDREN_TICKS == 0)
-                deadline = min(deadline, environment.deadline)
+                    wake = min(wake, environment.sample(now))
+                wake = min(wake, environment.deadline)
             if quiet < QUIET_TICKS or self._dying:
-                if deadline < now + TICK:
-                    await alarm.sleep_until(deadline)
+                if wake < now + TICK:
+                    await alarm.sleep_until(wake)
                 else:
                     await anyio.sleep(TICK)
                 continue

@@ -14,14 +14,16 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import msgspec
 
 from ..event import new_id
+from .gauge import TICK, Gauge
 from .invocation import Ended, Invocation, Rejected, Reply
-from .memory import PAGE_KB, of_children_kb, used
+from .memory import descendants, used
 from .wire import Ack, Bind, Drained, Exited, Frame, Invoke, Raised, Reader, Ready, Reaped, Result, Send, encode
 
 if TYPE_CHECKING:
@@ -39,8 +41,6 @@ LARGEST_HELD = 8 * 1024
 """Bytes of a frame that is sent together with others."""
 LARGEST_PIPE = 1024 * 1024
 """Bytes that a pipe can hold at the most: all that is left of an environment's output when it is dead."""
-CHILDHOOD = 0.01
-"""Seconds that an invocation runs before its child processes are looked for: short ones need not pay for that."""
 INIT_TIMEOUT = 10.0
 """Seconds for binding and start functions: Lambda's limit of the init phase."""
 EXIT_TIMEOUT = 2.0
@@ -84,8 +84,7 @@ class ProcessEnvironment:
         self._lost = False
         self._bound = 0.0
         self._memory_kb = 0
-        self._statm = -1
-        self._sampled_kb = 0
+        self._gauge: Gauge | None = None
         self._cpu_us = 0
         """Processor time that was told already; the exit status tells of the whole life."""
         self._used: tuple[int, int] | None = None
@@ -200,7 +199,12 @@ class ProcessEnvironment:
             if self.running is not None and reason in ("timeout", "memory", "cancelled"):
                 self._used = used(self.pid)
                 self.deadline = time.monotonic() + CORPSE_TIMEOUT
+            # What left the group is the template's to end, which takes some milliseconds: here they are too many.
+            detached = descendants(self.pid) if reason == "memory" else []
             self._kill_group(self.pid)
+            for pid in detached:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         self._owner.gone(self, self._unstarted())
 
     def _kill_group(self, pid: int) -> None:
@@ -235,21 +239,16 @@ class ProcessEnvironment:
             self.kill("timeout" if self.ready else "init")
         return None
 
-    def sample(self, now: float, *, children: bool) -> None:
-        """End it if its resident memory, if wanted with that of its children, is over the limit."""
+    def sample(self, now: float) -> float:
+        """End it if its resident memory, with that of its children, is over the limit; when to look again."""
         if self.pid is None or self.reason is not None:
-            return
-        try:
-            if self._statm < 0:
-                self._statm = os.open(f"/proc/{self.pid}/statm", os.O_RDONLY | os.O_CLOEXEC)
-            resident = int(os.pread(self._statm, 64, 0).split(b" ", 2)[1]) * PAGE_KB
-        except (OSError, IndexError):
-            return
-        if children and self.running is not None and now - self.running.started > CHILDHOOD:
-            resident += of_children_kb(self.pid, self._memory_kb - resident)
-        self._sampled_kb = max(self._sampled_kb, resident)
-        if resident > self._memory_kb:
+            return math.inf
+        if self._gauge is None:
+            self._gauge = Gauge(self.pid, self._memory_kb)
+        # A little before its time, together with others: each wake-up costs more than a look.
+        if now >= self._gauge.next - TICK / 2 and self._gauge.is_over(self.running if self.ready else None, now):
             self.kill("memory")
+        return self._gauge.next
 
     # Out of it.
 
@@ -305,7 +304,6 @@ class ProcessEnvironment:
     def _head(self, invocation: Invocation, now: float) -> None:
         invocation.started = now
         self.deadline = now + invocation.function.timeout
-        self._sampled_kb = 0
         if invocation.withdrawn:
             self.kill("cancelled")
 
@@ -316,7 +314,7 @@ class ProcessEnvironment:
             self._read_output(invocation, usage.pending)
             self._put(Drained())
         self._cpu_us += usage.cpu_us or 0
-        invocation.reply = self._judged(reply)
+        invocation.reply = self._judged(invocation, reply)
         invocation.finished = now = time.monotonic()
         self.deadline = math.inf
         if is_spent(invocation.reply) or not self.ready:
@@ -383,10 +381,12 @@ class ProcessEnvironment:
     def _answer(self, peak_kb: int, cpu_us: int | None) -> None:
         """Tell that what it was running ended with it, and what it had used."""
         self._read_output(self.running, LARGEST_PIPE)
-        peak = max(peak_kb, self._sampled_kb) or None
+        if not peak_kb and self._gauge is not None:
+            peak_kb = self._gauge.seen_kb
         cpu = None if cpu_us is None else max(0, cpu_us - self._cpu_us)
         for invocation in [*self.in_flight, *([self.direct] if self.direct is not None else [])]:
-            invocation.reply = Ended(self.reason or "exit", self._exit, peak, cpu)
+            peak = self._with_children(invocation, peak_kb)
+            invocation.reply = Ended(self.reason or "exit", self._exit, peak or None, cpu)
             invocation.finished = time.monotonic()
             invocation.wake()
         self.in_flight.clear()
@@ -407,9 +407,8 @@ class ProcessEnvironment:
             self._connection.shutdown(socket.SHUT_RDWR)
         else:
             self._connection.close()
-        if self._statm >= 0:
-            os.close(self._statm)
-            self._statm = -1
+        if self._gauge is not None:
+            self._gauge.close()
         self._owner.lost(self)
 
     # From a caller's thread, while nothing else is in flight: see `direct`.
@@ -460,22 +459,30 @@ class ProcessEnvironment:
         self.direct = None
         self._cpu_us += reply.usage.cpu_us or 0
         invocation.finished = self.idle_since = time.monotonic()
-        invocation.reply = self._judged(reply)
+        invocation.reply = self._judged(invocation, reply)
 
     def drain_output(self, pending: int) -> None:
         """Read so many bytes that wait in the output pipe; in the event loop's thread."""
         if self.reason is None:
             self._read_output(self.direct, pending)
 
-    def _judged(self, reply: Result | Raised) -> Reply:
+    def _judged(self, invocation: Invocation, reply: Result | Raised) -> Reply:
         usage = reply.usage
-        peak = max(usage.peak_kb, self._sampled_kb)  # It measured itself exactly, and knows nothing of its children.
+        peak = self._with_children(invocation, usage.peak_kb)
         if peak > self._memory_kb:
             return Ended("memory", None, peak, usage.cpu_us)
         if peak > usage.peak_kb:
             usage = msgspec.structs.replace(usage, peak_kb=peak)
             return msgspec.structs.replace(reply, usage=usage)
         return reply
+
+    def _with_children(self, invocation: Invocation, peak_kb: int) -> int:
+        """A peak that its process measured exactly, which knows nothing of its children: theirs was sampled."""
+        gauge = self._gauge
+        if gauge is None or gauge.of is not invocation or gauge.together_kb <= peak_kb:
+            return peak_kb
+        invocation.sampled = True
+        return gauge.together_kb
 
     def _put(self, frame: Frame) -> None:
         message = encode(frame)

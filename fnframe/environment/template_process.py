@@ -47,6 +47,7 @@ def main() -> NoReturn:
     path = os.environ.pop("FNFRAME_IMPORT_PATH", "").split(os.pathsep)
     sys.path.extend(entry for entry in path if entry and entry not in sys.path)
     app_module.in_template = True
+    worker.write_through()
     _end_with_host(control, True)
     _tell_when_long(target)
     try:
@@ -103,17 +104,21 @@ def _manifest(app: App) -> Manifest:
             raise ConfigurationError(f"function {function.name!r}: {error}", where=function.where) from None
     if any(function.is_async for function in manifest.functions):
         from . import worker_async  # noqa: F401  once here, not in each environment
+    worker.flush()  # What was printed so far is no environment's.
     gc.collect()
     gc.freeze()
     threads = tuple(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
-    return msgspec.structs.replace(manifest, baseline_mb=_baseline_mb(), threads=threads)
+    return msgspec.structs.replace(manifest, baseline_mb=_baseline_mb(app), threads=threads)
 
 
-def _baseline_mb() -> float:
-    """What an environment begins with: less than the template itself holds, whose file pages a fork does not copy."""
+def _baseline_mb(app: App) -> float:
+    """What an environment uses that does nothing: less than the template, whose file pages a fork does not copy."""
     pid = os.fork()
     if pid == 0:
-        os._exit(0)
+        try:
+            worker.rehearse(app)
+        finally:
+            os._exit(0)
     _, _, usage = os.wait4(pid, 0)
     return peak_kb(usage.ru_maxrss) / 1024
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .. import schema
 from ..context import Context
 from ..errors import FnframeError, PayloadTooLarge
-from ..event import encode_json
+from ..event import Event, encode_json, now
 from ..outcome import INVALID_EVENT, INVALID_RESULT, RESPONSE_TOO_LARGE
 from . import failure
 from .usage import Meter
@@ -40,6 +40,7 @@ RECEIVE = 64 * 1024
 NICE = 5
 """The host must get the processor first, or its deadlines are late: 3 to 10 ms behind spinning environments."""
 
+_IONBF = 2
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -56,6 +57,12 @@ def main(app: App, connection: socket.socket, output: int, template: int) -> NoR
         print("Traceback (most recent call last):\n", *lines, sep="", end="", file=sys.stderr)
         _leave(1)
     os._exit(0)
+
+
+def rehearse(app: App) -> None:
+    """Use the memory that an environment uses whose handler needs none."""
+    connection, _ = socket.socketpair()
+    Worker(app, connection).rehearse()
 
 
 def _become_clean(output: int, template: int) -> None:
@@ -76,7 +83,7 @@ def _leave(code: object) -> NoReturn:
     if code is not None and not isinstance(code, int):
         print(code, file=sys.stderr)
         code = 1
-    _flush()
+    flush()
     os._exit((code or 0) & 0xFF)
 
 
@@ -87,6 +94,8 @@ class Worker:
         self._reader = Reader()
         self._frames: deque[Any] = deque()
         self._meter = Meter()
+        self._handler: Any = None
+        self._loop: Any = None
         self._size = bytearray(4)
         self._sent = 0
         self._is_open = False
@@ -111,6 +120,13 @@ class Worker:
                 # environment, and what it sent ahead must not have begun then.
                 self.next(Drained)
 
+    def rehearse(self) -> None:
+        """Do all that an invocation takes except its handler: what that needs is resident afterwards."""
+        self._handler, self._arguments = (lambda: None), 0
+        self._response_payload = MB
+        invoke = Invoke("", 1.0, 1, Event(id="", source="", type="", time=now()))
+        self.put(self._invoke(self._reader.feed(bytes(encode(invoke)))[0]))
+
     def _bind(self, bind: Bind) -> None:
         self._temporary_directory = bind.temporary_directory
         os.environ["TMPDIR"] = tempfile.tempdir = bind.temporary_directory
@@ -125,7 +141,6 @@ class Worker:
         self._asynchronous_payload = bind.asynchronous_payload
         self._handler = definition.handler
         self._arguments, self._decode, _, self._complete = self._app.signatures[bind.function]
-        self._loop: Any = None
         if definition.function.is_async:
             from .worker_async import Loop  # Imports asyncio; the template has done so already for such an app.
 
@@ -183,7 +198,7 @@ class Worker:
         if self._is_open:
             with self._sending:  # A thread that was left behind shall not read what is meant for the next invocation.
                 self._is_open = False
-        _flush()
+        flush()
         return self._meter.stop(pending=self._pending(), children=_has_child())
 
     def _restore_temporary_directory(self) -> None:
@@ -242,7 +257,17 @@ def _accepted(ack: Ack) -> str:
     return ack.event_id
 
 
-def _flush() -> None:
+def write_through() -> None:
+    """Let what is printed be written soon: what waits in a buffer is lost by a kill, or another invocation's.
+
+    Python's output by lines, as standard error always is; that of C code at once, since nobody would flush it.
+    """
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    with suppress(ValueError):  # A C library that calls it otherwise.
+        libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _IONBF, 0)
+
+
+def flush() -> None:
     try:  # Each may be closed or replaced by the handler.
         sys.stdout.flush()
     except Exception:  # noqa: S110

@@ -14,6 +14,7 @@ import msgspec
 
 from fnframe import App, Context, Event
 
+print("imported")
 app = App("behaviours")
 started = []
 kept = []
@@ -167,6 +168,14 @@ def prints(event):
     os.write(1, b"raw\n")
     subprocess.run(["echo", "child"], check=True)
     return "printed"
+
+
+@app.function(timeout=0.2)
+def prints_and_spins():
+    print("before the end")
+    ctypes.CDLL(None).printf(b"from C")
+    while True:
+        pass
 
 
 @app.function()

@@ -133,6 +133,21 @@ async def test_output_stays_with_its_invocation_when_sending_ahead():
         assert len(heard[outcome.report.request_id]) == 10_000_001
 
 
+async def test_output_is_not_lost_by_a_kill_and_the_imports_is_no_invocations(monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    heard: dict[str, bytes] = {}
+
+    class Listener:
+        @hookimpl
+        def fnframe_invocation_output(self, request_id, data):
+            heard[request_id] = heard.get(request_id, b"") + data
+
+    async with run_target(APP, plugins=[Listener()]) as running:
+        outcome = await running.invoke("prints_and_spins")
+        assert outcome.error_type == "Sandbox.Timedout"
+        assert heard == {outcome.report.request_id: b"before the end\nfrom C"}
+
+
 async def test_reserved_concurrency_is_a_share_of_its_own(tmp_path):
     async with run_target(APP) as running:
         gate = tmp_path / "gate"

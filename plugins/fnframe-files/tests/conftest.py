@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import msgspec
 import pytest
-from fnframe_files import Files, ObjectCreated, ObjectRemoved
+from fnframe_files import Files, ObjectCreated, ObjectRemoved, notifier  # noqa: F401  while it may be read: some tests are nobody
 from fnframe_files.version import Version, version_of
 
 from fnframe import Event, Function, QueueFull

@@ -64,6 +64,60 @@ def test_a_limit_that_is_reached_is_named(uploads: Path, limited: str, setting: 
     assert "Files(..., poll=5)" in text
 
 
+MANY = """
+import anyio, logging, sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[1])
+from conftest import Files, Recorder, serving, until
+from fnframe_files import watcher
+
+watcher.SHORT = 0.05
+logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stdout)
+uploads = Path(sys.argv[2], "uploads")
+limit = Path("/proc/sys/user/max_inotify_watches")
+limit.write_text("10")
+
+
+async def main():
+    mapping = Recorder(Files("uploads"), uploads.parent)
+    async with serving(mapping):
+        for number in range(30):
+            (uploads / str(number)).mkdir()
+        (uploads / "0" / "a").write_text("x")
+        (uploads / "29" / "a").write_text("x")
+        await until(lambda: sorted(mapping.created) == ["0/a", "29/a"])
+        (uploads / "0" / "b").write_text("x")
+        (uploads / "29" / "b").write_text("x")
+        await until(lambda: len(mapping.created) == 4)
+        limit.write_text("1000")
+        await until(lambda: watches() == 31)
+        (uploads / "29" / "c").write_text("x")
+        await until(lambda: len(mapping.created) == 5)
+
+
+def watches():
+    return sum(path.read_text().count("inotify wd") for path in Path("/proc/self/fdinfo").iterdir() if path.exists())
+
+
+anyio.run(main)
+"""
+
+
+def test_a_limit_that_is_reached_later_costs_time_and_not_the_app(uploads: Path) -> None:
+    """Whoever may make directories could end the app otherwise."""
+    if subprocess.run(["unshare", "-Ur", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs user namespaces, to lower a limit for itself only")
+    command = ["unshare", "-Ur", sys.executable, "-c", MANY, str(Path(__file__).parent), str(uploads.parent)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    assert run.returncode == 0, run.stdout + run.stderr
+    lines = run.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["ERROR", "INFO"], run.stdout
+    assert "fs.inotify.max_user_watches is" in lines[0]
+    assert lines[0].endswith("Until then all are looked through regularly")
+    assert lines[1] == "INFO all directories are watched again"
+
+
 def test_no_more_open_files() -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = os.dup(0)

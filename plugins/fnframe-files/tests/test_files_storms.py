@@ -79,6 +79,7 @@ operations = st.lists(
         st.tuples(st.just("move"), folders, folders),
         st.tuples(st.just("move in"), folders, contents),
         st.tuples(st.just("move out"), folders),
+        st.tuples(st.just("move back")),
         st.tuples(st.just("pause")),
     ),
     max_size=25,
@@ -97,6 +98,7 @@ class Hands:
         self.whole: set[str] = set()
         self._etag_of = etag_of
         self._number = 0
+        self._out: list[tuple[Path, str]] = []
 
     def do(self, operation: tuple[Any, ...]) -> None:
         name, *arguments = operation
@@ -175,7 +177,14 @@ class Hands:
 
     def _move_out(self, folder: str) -> None:
         if folder:
-            (self.root / folder).rename(self._fresh())
+            new = self._fresh()
+            (self.root / folder).rename(new)
+            self._out.append((new, folder))
+
+    def _move_back(self) -> None:
+        if self._out:
+            new, folder = self._out.pop()
+            new.rename(self._path(folder.rstrip("/")))
 
 
 def _wrongly_told(mapping: Any, whole: set[str]) -> list[Any]:

@@ -72,7 +72,8 @@ class Agenda:
                 await self._fire(due)
             elif self._unplanned:
                 await self.plan(SLICE)
-                await checkpoint()
+                if self._unplanned:
+                    await checkpoint()
             else:
                 await self._rest()
 
@@ -100,10 +101,13 @@ class Agenda:
         return due
 
     async def _fire(self, due: deque[Entry]) -> None:
-        async with anyio.create_task_group() as tasks:
-            for _ in range(min(AT_ONCE, len(due)) - 1):
-                tasks.start_soon(self._work_off, due)
-            await self._work_off(due)
+        if len(due) == 1:
+            await self._fire_one(due.popleft())
+            await checkpoint()
+        else:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(min(AT_ONCE, len(due))):
+                    tasks.start_soon(self._work_off, due)
 
     async def _work_off(self, due: deque[Entry]) -> None:
         for number in itertools.count(1):

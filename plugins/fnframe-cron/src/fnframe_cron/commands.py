@@ -5,6 +5,7 @@ import sys
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 app = App(name="cron", help="Tell when a schedule fires, and where clocks are set.")
 
@@ -15,7 +16,7 @@ def explain(
     /,
     *,
     tz: Annotated[str, Parameter(help="An IANA time zone.")] = "UTC",
-    count: Annotated[int, Parameter(help="How many firings to tell.")] = 10,
+    count: Annotated[int, Parameter(help="How many firings to tell.", validator=Number(gte=1))] = 10,
     after: Annotated[dt.datetime | None, Parameter(help="Since when, on the zone's clocks; now by default.")] = None,
 ) -> int:
     """Tell the next firings of a schedule, and those next to where clocks are set."""

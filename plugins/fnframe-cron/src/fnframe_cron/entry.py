@@ -100,7 +100,8 @@ class Entry:
         fired = self._progress.fired
         if self._late(instant, now) > limit:
             instant = self._expired(instant, now - limit)
-            log.warning("%s: %s was missed; nothing fires for it", self.title, self._local(instant))
+            text = "%s: what was due until %s was missed; nothing fires for it"
+            log.warning(text, self.title, self._local(instant))
         elif self.cron.overlap == "skip" and fired is not None and await self._is_pending(fired):
             log.info("%s: %s is left out, since the event before has not ended", self.title, self._local(instant))
         else:

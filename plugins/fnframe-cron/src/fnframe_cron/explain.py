@@ -34,7 +34,7 @@ def explained(cron: Cron, after: dt.datetime | None, count: int) -> Iterator[str
         yield f"No time is left after {_shown(begin, where.offset(begin))}."
     for instant in firings:
         yield _line(schedule, instant)
-    for before, change in _changes(where, begin):
+    for before, change in islice(_changes(where, begin), 2):
         yield ""
         yield f"{_shown(change.start, before.offset)} becomes {_clock(change.start, change.offset)}:"
         yield from _around(schedule, change.start, abs(change.offset - before.offset))

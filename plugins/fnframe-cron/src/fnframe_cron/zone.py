@@ -21,7 +21,7 @@ BEFORE = 400 * DAY
 class Span(NamedTuple):
     """From `start` until before `end` the clocks on the wall show the instant plus `offset`.
 
-    Where nobody looked further, a span ends although the offset goes on.
+    The next one may have the same offset: spans end where nobody looked further, too.
     """
 
     start: int
@@ -39,16 +39,17 @@ class Zone:
         self._until = 0
 
     def spans(self, instant: int) -> Iterator[Span]:
-        """The span that holds an instant, and those behind it without end. One that turns out to go on comes again."""
+        """The span that holds an instant, and those behind it without end."""
         self._look(instant)
         place = bisect_right(self._starts, instant) - 1
+        start = self._starts[place]
         while True:
             is_last = place + 1 == len(self._starts)
             end = self._until if is_last else self._starts[place + 1]
-            yield Span(self._starts[place], end, self._offsets[place])
+            yield Span(start, end, self._offsets[place])
             if is_last:
                 self._look(end)
-            place = bisect_right(self._starts, end) - 1
+            start, place = end, bisect_right(self._starts, end) - 1
 
     def instant(self, wall: int) -> int:
         """When the clocks first show this time, or leap over it."""

@@ -34,6 +34,8 @@ log = logging.getLogger("fnframe.files")
 
 AT_ONCE = 64
 """Steps between which others in the event loop run, and events that are on their way to the engine together."""
+_REMOVED = ""
+"""No object's key; here the state keeps a moment that is later than the last change of all that was removed."""
 _encode = msgspec.json.Encoder().encode
 _read_version = msgspec.json.Decoder(Version).decode
 
@@ -58,6 +60,7 @@ class Ledger:
         self._source = f"files:{quote(trigger.bucket)}"
         self._selection = Selection(trigger.pattern, trigger.ignore)
         self._todo: dict[str, tuple[Version | None, Note | None]] = {}
+        self._removed = 0
         self._arrived = anyio.Event()
         self._idle = anyio.Event()
 
@@ -66,8 +69,9 @@ class Ledger:
 
     async def load(self) -> None:
         """Read what was delivered before."""
-        items = await self._mapping.state.items()
-        self.known = {key: _read_version(value) for key, value in items}
+        items = dict(await self._mapping.state.items())
+        self._removed = int(items.pop(_REMOVED, b"0"))
+        self.known = {key: _read_version(value) for key, value in items.items()}
 
     def enters(self, prefix: str, name: str) -> bool:
         """Whether objects may lie in the directory `name`; `prefix` is what the keys in the one above begin with."""
@@ -138,17 +142,23 @@ class Ledger:
             await self._create(key, version, note)
 
     async def _create(self, key: str, version: Version, note: Note | None) -> None:
+        moment = _moment(version)
+        # A directory that was moved away and back brings versions that were delivered and removed before: they are as
+        # new as the removal, or their events would be taken for repeated ones.
+        version = version._replace(changed=max(version.changed, self._removed))
         self.known[key] = version
         is_own = note is not None and note.function == self._mapping.function.name
         if "created" in self.trigger.events and not is_own:
-            depth = note.depth + 1 if note is not None else 0
-            await self._enqueue(ObjectCreated, key, version, _moment(version), depth)
+            await self._enqueue(ObjectCreated, key, version, moment, note.depth + 1 if note is not None else 0)
         await self._mapping.state.put(key, _encode(version))
 
     async def _remove(self, key: str, before: Version) -> None:
         del self.known[key]
         if "removed" in self.trigger.events:
             await self._enqueue(ObjectRemoved, key, before, dt.datetime.now(dt.UTC), 0)
+        if before.changed >= self._removed:
+            self._removed = before.changed + 1
+            await self._mapping.state.put(_REMOVED, str(self._removed).encode())
         await self._mapping.state.delete(key)
 
     async def _enqueue(
@@ -183,7 +193,7 @@ class Ledger:
             sequencer=_next_sequencer(),
             time=moment,
         )
-        # `changed` tells a file that was moved away and back from an event that is repeated.
+        # `changed` tells what was moved away and back from an event that is repeated.
         identity = f"{kind.__name__}/{function}/{version.changed:x}/{etag}/{bucket}/{key}"
         return Event(
             id=blake2b(identity.encode(), digest_size=16).hexdigest(),

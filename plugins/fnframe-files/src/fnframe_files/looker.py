@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("fnframe.files")
 
 SHORTEST_RETRY = 0.001
-LONGEST_RETRY = 60.0
 GIVE_UP = 12
 """Tries after which a file that cannot be looked at is left to the next scan: some seconds."""
 SILENCE = 60.0
@@ -30,12 +29,13 @@ Found = tuple["Ledger", str, Version | None, notes.Note | None]
 class Looker:
     """An event is made of what a look finds, whatever brought the path here."""
 
-    def __init__(self, agenda: Agenda, *, lasting_inodes: bool) -> None:
+    def __init__(self, agenda: Agenda, *, longest_retry: float, lasting_inodes: bool) -> None:
         self.found: list[Found] = []
         """Complete versions, or None for what is gone, each with the note of who wrote it, if there is one."""
         self.backlog: set[str] = set()
         """Of what lay there at the start: what nobody was told of, and nobody was seen to write to."""
         self._agenda = agenda
+        self._longest_retry = longest_retry
         self._lasting_inodes = lasting_inodes
         self._descent = Descent()
         self._failed = 0
@@ -97,7 +97,7 @@ class Looker:
     def _retry(self, entry: Entry) -> None:
         # Its end is told as a rule, but not for all: a writer may have opened the file by another link.
         self.backlog.discard(entry.path)
-        self._agenda.postpone(entry, min(SHORTEST_RETRY * 2**entry.tries, LONGEST_RETRY))
+        self._agenda.postpone(entry, min(SHORTEST_RETRY * 2**entry.tries, self._longest_retry))
         entry.tries += 1
 
     def _fail(self, entry: Entry, error: OSError) -> None:

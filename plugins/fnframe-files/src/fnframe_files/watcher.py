@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 MISSING = 1.0
 """Seconds between looks for a folder that is not there."""
+SHUT = 0.1
+"""Seconds until the first look whether a directory may be read now; the next ones take longer and longer."""
 SHORT = 5.0
 """Seconds between scans while directories are not watched for want of watches."""
+LONGEST_RETRY = 60.0
+"""Seconds between looks at a file that somebody has open for writing, where its closing is told as a rule."""
 SLICE = 1024
 """Steps of a scan between two looks at what is due: a file that was closed does not wait for a large tree."""
 
@@ -41,10 +45,14 @@ class Watcher:
         self._interval = interval
         self._agenda = Agenda()
         self._scanner = Scanner(ledgers, notifier, self._agenda)
-        self._looker = Looker(self._agenda, lasting_inodes=notifier is not None)
+        self._looker = Looker(
+            self._agenda,
+            longest_retry=LONGEST_RETRY if notifier is not None else interval,
+            lasting_inodes=notifier is not None,
+        )
         self._scan: Iterator[None] | None = None
         self._scanned = self._took = 0.0
-        self._shut_for = MISSING
+        self._shut_for = SHUT
         self._thread = anyio.CapacityLimiter(1)
 
     async def start(self) -> None:
@@ -139,7 +147,7 @@ class Watcher:
         self._scanned = time.monotonic()
         self._took = self._scanned - began
         # What may not be read today is tried more and more rarely: nobody tells when it may.
-        self._shut_for = min(2 * self._shut_for, self._interval) if self._scanner.shut else MISSING
+        self._shut_for = min(2 * self._shut_for, self._interval) if self._scanner.shut else SHUT
 
     def _until_scan(self) -> float:
         """Seconds until everything is to be looked through: soon where less was told, or less could be seen, than there
