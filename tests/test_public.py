@@ -16,7 +16,7 @@ import pytest
 import fnframe
 from fnframe import errors
 
-FILES_THAT_RE_EXPORT = ["fnframe", "fnframe_http", "fnframe_files"]
+FILES_THAT_RE_EXPORT = ["fnframe", "fnframe_http", "fnframe_files", "fnframe_cron"]
 
 
 def loaded_by(statement: str) -> set[str]:

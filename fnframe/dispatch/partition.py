@@ -148,7 +148,9 @@ class Partition:
     def _patience(self) -> float:
         """Seconds to wait for records: a window that is over ends when there are none."""
         closes = self._tumbling.closes if self._tumbling is not None else None
-        return IDLE_READ if closes is None else min(IDLE_READ, max(0.0, closes - self._clock.time()))
+        if closes is None or closes <= self._caught_up:
+            return IDLE_READ
+        return min(IDLE_READ, max(0.0, closes - self._clock.time()))
 
     def _take(self, records: Sequence[Record]) -> None:
         if not records:

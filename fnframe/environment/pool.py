@@ -422,8 +422,7 @@ class Pool(Owner):
                 self._provision(lane)
             self._serve_starving()
 
-    def lost(self, environment: ProcessEnvironment) -> None:
-        self._dying.discard(environment)
+    def vacated(self, environment: ProcessEnvironment) -> None:
         slot, environment.slot = environment.slot, None
         lane = self._lanes.get(environment.function)
         if slot is not None:
@@ -432,6 +431,10 @@ class Pool(Owner):
                 lane.slots.append(slot)
             else:
                 self._drop(slot)
+
+    def lost(self, environment: ProcessEnvironment) -> None:
+        self._dying.discard(environment)
+        self.vacated(environment)
         self._lost.set()
 
     def output(self, environment: ProcessEnvironment, invocation: Invocation | None, data: bytes) -> None:

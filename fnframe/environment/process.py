@@ -376,6 +376,7 @@ class ProcessEnvironment:
         self.deadline = time.monotonic() + EXIT_TIMEOUT
         if self.direct is not None:
             self._connection.shutdown(socket.SHUT_RDWR)  # The end that its thread waits for.
+        self._owner.vacated(self)
         self._answer(peak_kb, cpu_us)
 
     def _answer(self, peak_kb: int, cpu_us: int | None) -> None:
@@ -510,6 +511,9 @@ class Owner:
 
     def gone(self, environment: ProcessEnvironment, unstarted: list[Invocation]) -> None:
         """It takes no more, though it may still be dying; these invocations it did not begin."""
+
+    def vacated(self, environment: ProcessEnvironment) -> None:
+        """It was killed and its caller is answered: the next in its place may have its temporary directory."""
 
     def lost(self, environment: ProcessEnvironment) -> None:
         """It is dead and closed."""

@@ -73,7 +73,7 @@ class Running:
         self.pool = pool
         self.clock = clock
         self.debug = debug
-        self.shared = not settings.engine.startswith("memory:")
+        self.shared = engine.shared
         self.services: dict[str, Any] = {}
         self._bundle = bundle
         self._source = source

@@ -137,6 +137,7 @@ async def test_without_room_for_temporary_files_events_wait_and_callers_are_told
         assert (await running.invoke("echo", 0)).unwrap() == 0
         root = running.pool._root
         away = root.rename(root.with_name(f"{root.name}-away"))
+        root.touch()  # What is no directory cannot be made one.
         try:
             for _ in range(2):
                 outcome = await running.invoke("other", 1)
@@ -147,6 +148,7 @@ async def test_without_room_for_temporary_files_events_wait_and_callers_are_told
             await running.enqueue("other", 2)
             assert settled.events == []
         finally:
+            root.unlink()
             away.rename(root)
         with anyio.fail_after(10):
             await running.drained()

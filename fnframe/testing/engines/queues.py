@@ -53,6 +53,25 @@ async def receive_lends_no_more_than_is_asked_for(world: World) -> None:
 
 
 @obligation()
+async def a_queue_tells_whether_it_holds_a_message(world: World) -> None:
+    """Until it is settled, whatever happens to it: a schedule must know whether what it fired before still runs."""
+    queue = world.engine.queue("orders")
+    await put(queue, "a", "b")
+    await put(queue, "delayed", delay=world.delay)
+    lease, other = await queue.receive(2, world.lease)
+    require(
+        [await queue.holds(name) for name in ("a", "delayed", "never")], [True, True, False], "lent, delayed, never"
+    )
+    await lease.release(world.delay, counted=True)
+    require(await queue.holds("a"), True, "one that was given back")
+    await other.bury("dead")
+    require(await queue.holds("b"), False, "one that died")
+    await world.pass_time(world.delay)
+    await queue.ack(await world.received(queue))
+    require(await queue.holds("a"), False, "one that is done")
+
+
+@obligation()
 async def receive_with_a_wait_of_zero_returns_at_once(world: World) -> None:
     """Who looks whether something is there does not want to wait."""
     queue = world.engine.queue("orders")

@@ -9,9 +9,10 @@ import anyio
 import msgspec
 import pytest
 from anyio.lowlevel import checkpoint
-from fnframe_cron import Cron, Tick
+from fnframe_cron import Cron, Schedules, Tick
+from fnframe_cron.schedules import lifespan
 
-from fnframe import Event, Function, QueueFull
+from fnframe import Event, Function, Manifest, QueueFull
 from fnframe.testing.clock import ManualClock
 
 
@@ -112,6 +113,40 @@ class Recorder:
         raise AssertionError("ticks are enqueued")
 
 
+class Process:
+    """`fnframe.lifespan.RunningApp`: one of several processes that run the same app on one engine."""
+
+    shared = True
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.clock = engine.clock
+        self.manifest = Manifest(app="test", directory="/", functions=(Function(name="sweep", where="test"),))
+
+    def state(self, name: str) -> Values:
+        return self.engine.state(name)
+
+    def mapping(self, function: str, trigger: Cron) -> Recorder:
+        return Recorder(trigger, self.engine, function)
+
+    def run_with_triggers(self, run: Any) -> None:
+        self.run = run
+
+
+@asynccontextmanager
+async def process(engine: Engine) -> AsyncIterator[Schedules]:
+    """The schedules that are added, as one process of several serves them."""
+    running = Process(engine)
+    async with lifespan(running) as services, anyio.create_task_group() as tasks:
+        await tasks.start(_run_companion, running.run)
+        yield services["cron"]
+        tasks.cancel_scope.cancel()
+
+
+async def _run_companion(run: Any, *, task_status: Any) -> None:
+    await run(task_status=task_status)
+
+
 @asynccontextmanager
 async def serving(*mappings: Recorder) -> AsyncIterator[list[str]]:
     """Run the triggers of these mappings, as the running app does; the texts that they start with."""
@@ -141,6 +176,19 @@ async def pass_time(clock: ManualClock, seconds: float, waiting: int = 1) -> Non
     clock.advance(end - clock.time())
 
 
+async def pass_steps(clock: ManualClock, seconds: float) -> None:
+    """The same where it is not known how many wait: each moment has so many turns of the event loop, enough for
+    what needs nothing else, however fast the machine."""
+    end = clock.time() + seconds
+    while True:
+        for _ in range(40):
+            await checkpoint()
+        moment = min((at for at in clock.moments() if clock.time() < at <= end), default=None)
+        if moment is None:
+            return clock.advance(end - clock.time())
+        clock.advance(moment - clock.time())
+
+
 async def until(fact: Callable[[], object], seconds: float = 20.0) -> None:
     """Wait for a fact; tells on failure that it did not come."""
     with anyio.fail_after(seconds):
@@ -153,9 +201,11 @@ class Kit:
 
     Engine = Engine
     Recorder = Recorder
+    process = staticmethod(process)
     serving = staticmethod(serving)
     at_rest = staticmethod(at_rest)
     pass_time = staticmethod(pass_time)
+    pass_steps = staticmethod(pass_steps)
     until = staticmethod(until)
 
 

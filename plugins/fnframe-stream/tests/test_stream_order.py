@@ -142,12 +142,15 @@ def count(batch: Batch[Click], context: Context):
 
 
 async def test_without_attempts_or_a_destination_a_batch_comes_again_for_ever(world):
-    world = await world("""
+    world = await world(
+        """
 @app.function(Stream("clicks", batch_size=1))
 def count(click: Click, context: Context):
     note("count", click.n, context.attempt)
     os._exit(1)
-""", grace=0.0)
+""",
+        grace=0.0,
+    )
     await publish(world, {"n": 0}, {"n": 1})
     await until(lambda: len(world.log("count")) > 8, world.clock)
     assert {line.split()[0] for line in world.log("count")} == {"0"}

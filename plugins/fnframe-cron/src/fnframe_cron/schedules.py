@@ -216,6 +216,8 @@ class Schedules:
             self._agenda.remove(self._entries.pop(name))
 
     def _mapping(self, stored: _Stored) -> Mapping:
+        if stored.cron.filter is not None:
+            return self._running.mapping(stored.function, stored.cron)
         if stored.function not in self._mappings:
             self._mappings[stored.function] = self._running.mapping(stored.function, stored.cron)
         return self._mappings[stored.function]

@@ -86,8 +86,8 @@ class Cron(Trigger, frozen=True):
         """As the user wrote it."""
         options = [
             f"{field.name}={value!r}"
-            for field in msgspec.structs.fields(self)[1:]
-            if (value := getattr(self, field.name)) != field.default
+            for field in msgspec.structs.fields(self)
+            if field.name != "expression" and (value := getattr(self, field.name)) != field.default
         ]
         return f"Cron({', '.join([repr(self.expression), *options])})"
 
