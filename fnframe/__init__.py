@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .context import Context
     from .errors import (
         ConfigurationError,
+        EngineFailed,
         FnframeError,
         FunctionError,
         FunctionNotFound,
@@ -33,6 +34,7 @@ _HOMES = {
     "Batch": "batch",
     "ConfigurationError": "errors",
     "Context": "context",
+    "EngineFailed": "errors",
     "Event": "event",
     "Failure": "outcome",
     "FnframeError": "errors",
@@ -66,6 +68,7 @@ __all__ = (
     "Batch",
     "ConfigurationError",
     "Context",
+    "EngineFailed",
     "Event",
     "Failure",
     "FnframeError",

@@ -76,6 +76,7 @@ class App:
         on_success: str | None = None,
         on_failure: str | None = None,
         tags: dict[str, str] | None = None,
+        tenant: str | None = None,
     ) -> Callable[[Handler], Handler]:
         """Declare the decorated callable as a function of this app; returns the same callable.
 
@@ -89,7 +90,8 @@ class App:
         or a URL. `reserved_concurrency` is the function's own share of the app's concurrency, guarantee and cap;
         `provisioned_concurrency` keeps that many environments warm. `variables` are set in the function's environment
         before its module is imported. `isolation="inline"` runs an async handler in the host's event loop. `tags` are
-        copied into each report.
+        copied into each report, and so is what `tenant` finds in the event: `"header:NAME"`, a header of an HTTP
+        request or an extension attribute of any other event, or `"$.customer.id"`, a field of its data.
 
         Raises `ConfigurationError` at the line of the decorator for whatever is wrong.
         """
@@ -128,6 +130,7 @@ class App:
                     on_success=on_success,
                     on_failure=on_failure,
                     tags=tags or {},
+                    tenant=tenant,
                     is_async=inspect.iscoroutinefunction(handler),
                     triggers=tuple(_spec(trigger, where) for trigger in triggers),
                 ),

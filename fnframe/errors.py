@@ -80,6 +80,14 @@ class QueueFull(FnframeError):
         )
 
 
+class EngineFailed(FnframeError):
+    """An engine could not do what it was asked: a full disk, a lock that another program holds, a lost connection.
+
+    Nothing of what was asked was kept, and what was accepted before is safe; the same may be asked again. Raised by
+    everything that uses the engine.
+    """
+
+
 class PayloadTooLarge(FnframeError):
     """An event's data is over the limit for asynchronous invocations; the event was not accepted."""
 

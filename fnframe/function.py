@@ -9,6 +9,7 @@ import msgspec
 from .destination import check_destination
 from .errors import ConfigurationError
 from .event import decode_json
+from .tenant import is_declaration
 
 MB = 1024 * 1024
 
@@ -68,6 +69,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     on_success: str | None = None
     on_failure: str | None = None
     tags: dict[str, str] = {}
+    tenant: str | None = None
     is_async: bool = False
     triggers: tuple[TriggerSpec, ...] = ()
 
@@ -123,6 +125,11 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
         for option, texts in (("variables", self.variables), ("tags", self.tags)):
             if not isinstance(texts, dict) or not all(isinstance(t, str) for pair in texts.items() for t in pair):
                 self._refuse(f"{option} must be a dict of texts to texts, found {texts!r}")
+        if self.tenant is not None and not is_declaration(self.tenant):
+            self._refuse(
+                "tenant must be 'header:NAME', or the path of a field of the event's data such as '$.customer.id', "
+                f"found {self.tenant!r}"
+            )
 
     def _check_inline(self) -> None:
         if self.isolation != "inline":

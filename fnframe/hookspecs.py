@@ -1,4 +1,5 @@
-"""The hooks, in the order in which they are called. Hooks register types, add to the app or observe; classes behave.
+"""The hooks, in the order in which they are called. Hooks register types, add to the app, admit or observe; classes
+behave.
 
 Observers are called in the event loop's thread, and where the app runs by `run_in_thread`, in the threads of its
 callers too: one that keeps state guards it.
@@ -11,6 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import pluggy
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    import msgspec
+
     from .event import Event
     from .function import Function
     from .lifespan import Lifespan, RunningApp
@@ -31,6 +36,17 @@ class Command(NamedTuple):
     text: str
 
 
+class Refusal(NamedTuple):
+    """Why an invocation may not begin, for whoever asked for it.
+
+    With `retry_after`, in seconds, it was throttled: it may begin then, and an asynchronous event waits for that.
+    Without, it failed for good.
+    """
+
+    reason: str
+    retry_after: float | None = None
+
+
 @hookspec
 def fnframe_commands() -> dict[str, Command]:  # type: ignore[empty-body]
     """Called by the command line alone, where it lists the commands and where it is given one that is not its own:
@@ -49,6 +65,16 @@ def fnframe_register_triggers() -> list[type[Trigger]]:  # type: ignore[empty-bo
 
 
 @hookspec
+def fnframe_register_settings() -> dict[str, type[msgspec.Struct]]:  # type: ignore[empty-body]
+    """Called once at start: tables of settings that the plugin has beside those of its triggers, as
+    `{"billing": Settings}` for `[billing]` in fnframe.toml. `running.settings_of("billing")` has what is set, decoded
+    strictly.
+
+    Each field needs a default. A name that is taken is refused. If it raises, the app does not start.
+    """
+
+
+@hookspec
 def fnframe_lifespan(running: RunningApp) -> Lifespan:  # type: ignore[empty-body]
     """Called once for each run of an app, before its triggers start: an async context manager around all of it.
 
@@ -63,6 +89,17 @@ def fnframe_event_filtered(function: Function, event: Event, trigger: str) -> No
     """Called once for each event that its trigger's filter did not let through, and that is therefore not run.
 
     `trigger` is the trigger's kind. What it raises is logged and dropped.
+    """
+
+
+@hookspec
+def fnframe_admit(
+    function: Function, event: Event, invocation_type: InvocationType, attempt: int, tenant: str | None
+) -> Refusal | None:
+    """Called once for each invocation that has its place among those in progress, before it gets an environment.
+
+    The first plugin that returns a `Refusal` decides. It must return at once: everybody waits meanwhile. What it raises
+    is logged and dropped, and the invocation is let in.
     """
 
 
@@ -88,6 +125,15 @@ def fnframe_invocation_output(request_id: str, function: Function, data: bytes) 
 @hookspec
 def fnframe_invocation_reported(report: Report, outcome: Outcome) -> None:
     """Called once for each invocation, last, also for what was rejected or cancelled.
+
+    What it raises is logged and dropped.
+    """
+
+
+@hookspec
+def fnframe_before_reply(report: Report) -> Awaitable[None] | None:
+    """Called once for each synchronous invocation that ran, after it was reported: what it returns is awaited before
+    the caller has the outcome.
 
     What it raises is logged and dropped.
     """

@@ -7,8 +7,11 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import msgspec
+
     from . import trigger
     from .clock import Clock
+    from .engine.protocol import Stream
     from .function import Manifest
 
 Services = Mapping[str, object]
@@ -31,6 +34,18 @@ class RunningApp(Protocol):
     @property
     def shared(self) -> bool:
         """Whether other processes may share the engine."""
+
+    @property
+    def reports(self) -> Stream:
+        """The reports of asynchronous and polled invocations, each kept in the step that settled what it was for: see
+        `fnframe.engine.protocol.REPORTS`."""
+
+    def settings_of(self, name: str) -> msgspec.Struct:
+        """The table of settings that a plugin registered under this name."""
+
+    def register(self, plugin: object) -> None:
+        """Use an object with hooks as a plugin of this run, from the moment that the lifespan yields: for hooks that
+        need what it made."""
 
     def state(self, name: str) -> trigger.State:
         """Where the plugin keeps what it must remember, under a name of its own; as durable as the app's engine."""

@@ -24,6 +24,8 @@ OUT_OF_MEMORY = "Runtime.OutOfMemory"
 EXITED = "Runtime.ExitError"
 CANCELLED = "Invocation.Cancelled"
 """fnframe's own: Lambda has no word for a caller who goes away, since there the invocation runs on."""
+REFUSED = "Invocation.Refused"
+"""A plugin refused it, and it is of no use to try again; where it may be tried again, it was throttled."""
 INVALID_EVENT = "Runtime.UnmarshalError"
 INVALID_RESULT = "Runtime.MarshalError"
 REQUEST_TOO_LARGE = "RequestEntityTooLargeException"
@@ -39,7 +41,8 @@ class Report(msgspec.Struct, frozen=True):
     environment until its start functions had run. `max_memory_used_mb` is the peak of resident memory, what the
     app's own import brought included; `memory_method` says how it was measured. `cpu_ms` is processor time, user
     and system, of the environment's process and its finished children, since its invocation before: reading the
-    event is in it, and so is what the function's threads did meanwhile.
+    event is in it, and so is what the function's threads did meanwhile. `event_bytes` is the size of the event's data.
+    `provisioned` is true where the function has provisioned concurrency and this invocation waited for no cold start.
     """
 
     request_id: str
@@ -62,6 +65,9 @@ class Report(msgspec.Struct, frozen=True):
     trace_id: str | None = None
     tenant: str | None = None
     tags: dict[str, str] = {}
+    ephemeral_storage_mb: int = 512
+    event_bytes: int = 0
+    provisioned: bool = False
     node: str = ""
     version: str = "$LATEST"
 

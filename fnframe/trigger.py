@@ -175,6 +175,15 @@ class Trigger(
         """Whether somebody waits for the function's answer to an event: then no event may be filtered."""
         return self.invocation_type == "synchronous"
 
+    @classmethod
+    def header(cls, event: Event, name: str) -> str | None:
+        """What came beside the data of an event of this type under a name; for `tenant="header:NAME"`.
+
+        By default the extension attribute.
+        """
+        value = event.extensions.get(name.lower())
+        return None if value is None else str(value)
+
     def check_handler(self, annotation: Any) -> None:
         """Raise `ConfigurationError` where a handler whose first parameter has this annotation (`Any` for none) cannot
         take the events of this trigger. Called when the function is declared."""

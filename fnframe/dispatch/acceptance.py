@@ -10,6 +10,7 @@ from ..environment.wire import Ack, Send
 from ..errors import FnframeError, PayloadTooLarge, RecursionStopped
 from ..event import Event, new_id, now
 from ..sending import target_of
+from ..tenant import EXTENSION
 from .asynchronous import Envelope, encode_envelope
 from .carried import Carried, wrapped
 
@@ -79,11 +80,11 @@ class Acceptance:
     async def from_handler(self, invocation: Invocation, send: Send) -> Ack:
         """Accept what a handler sent from inside; its id makes a retry repeat rather than multiply."""
         try:
-            return Ack(await self._from_handler(invocation.event, send), None)
+            return Ack(await self._from_handler(invocation.event, send, invocation.tenant), None)
         except FnframeError as error:
             return Ack(None, str(error))
 
-    async def _from_handler(self, cause: Event, send: Send) -> str:
+    async def _from_handler(self, cause: Event, send: Send, tenant: str | None) -> str:
         target = target_of(send.target)
         depth = cause.depth + 1
         if target.kind == "function":
@@ -95,6 +96,7 @@ class Acceptance:
                 data=send.data,
                 traceparent=cause.traceparent,
                 tracestate=cause.tracestate,
+                extensions={} if tenant is None else {EXTENSION: tenant},
                 depth=depth,
             )
             await self.enqueue(target.name, event, trigger="function")

@@ -13,7 +13,7 @@ from ..destination import masked
 from ..errors import FunctionNotFound
 from ..event import Event
 from ..outcome import EXITED, Failure, Outcome, Success
-from .ending import attempts_text, ended_environment, error_of, poison_text, was_throttled
+from .ending import attempts_text, ended_environment, error_of, poison_text, was_refused, was_throttled
 from .retry import put_record
 
 if TYPE_CHECKING:
@@ -122,7 +122,9 @@ class Asynchronous:
         throttled = was_throttled(failure)
         if throttled and function.reserved_concurrency == 0:
             attempt.condition = "ZeroReservedConcurrency"
-        elif not throttled and (message.attempt > function.retries or self._is_poison(lease, function, failure)):
+        elif was_refused(failure) or (
+            not throttled and (message.attempt > function.retries or self._is_poison(lease, function, failure))
+        ):
             attempt.condition = "RetriesExhausted"
         else:
             attempt.delay = self._policy.delay(message.attempt)

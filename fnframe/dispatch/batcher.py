@@ -21,11 +21,12 @@ OVERHEAD = 160
 class Group:
     """The messages of one group that wait here. While a batch with some of it runs, the others are not to be had."""
 
-    __slots__ = ("entries", "name")
+    __slots__ = ("entries", "is_running", "name")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.entries: deque[Entry] = deque()
+        self.is_running = False
 
 
 class Batcher:
@@ -71,6 +72,7 @@ class Batcher:
                 group = self._groups[name] = Group(name)
                 self._ready.append(group)
             group.entries.append((now, lease))
+            self._blocked += group.is_running
 
     @property
     def ready(self) -> int:
@@ -105,6 +107,7 @@ class Batcher:
         returned: list[Lease] = []
         for name in dict.fromkeys(lease.message.group for lease in batch if lease.message.group is not None):
             group = self._groups[name]
+            group.is_running = False
             self._blocked -= len(group.entries)
             if group.entries and name not in failed:
                 self._ready.appendleft(group)
@@ -157,7 +160,9 @@ class Batcher:
             taken += 1
         if taken:
             first = self._ready.popleft()
-            self._blocked += len(first.entries) if isinstance(first, Group) else 0
+            if isinstance(first, Group):
+                first.is_running = True
+                self._blocked += len(first.entries)
         return room
 
 

@@ -41,7 +41,7 @@ class Delivery:
 
     def __init__(
         self, engine: Engine, dispatcher: Dispatcher, destinations: Destinations, clock: Clock, tasks: TaskGroup,
-        *, policy: RetryPolicy, concurrency: int, settled: Observer,
+        *, policy: RetryPolicy, concurrency: int,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._dispatcher = dispatcher
@@ -50,7 +50,7 @@ class Delivery:
         self._tasks = tasks
         self._policy = policy
         self._concurrency = concurrency
-        self._settled = settled
+        self.settled: Observer = None
         self._leases = Leases(clock)
         self._functions: dict[str, Service] = {}
         self._outbox: Service | None = None
@@ -76,7 +76,7 @@ class Delivery:
         if name in self._functions:
             return
         reserved = self._dispatcher.function(name).reserved_concurrency
-        handler = Asynchronous(name, self._dispatcher, self._destinations, self._clock, self._policy, self._settled)
+        handler = Asynchronous(name, self._dispatcher, self._destinations, self._clock, self._policy, self.settled)
         poller = Poller(
             self._engine.queue(queue_name(name)),
             handler,
@@ -175,7 +175,7 @@ class Delivery:
             self._dispatcher,
             self._clock,
             self._policy,
-            self._settled,
+            self.settled,
         )
         largest = self._dispatcher.limits.request_payload
         return Poller(
@@ -200,7 +200,7 @@ class Delivery:
             self._destinations,
             self._clock,
             self._policy,
-            self._settled,
+            self.settled,
         )
         group = f"{mapping.function.name}:{trigger.identity()}"
         admits = selection_of(mapping, function.source)

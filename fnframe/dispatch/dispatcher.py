@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol
 
 from ..environment.invocation import Deliver, Invocation
 from ..errors import FunctionNotFound
 from ..event import Event
 from ..function import Function, Manifest
-from ..outcome import REQUEST_TOO_LARGE, THROTTLED, Failure, InvocationType, MemoryMethod, Outcome
+from ..outcome import REFUSED, REQUEST_TOO_LARGE, THROTTLED, Failure, InvocationType, MemoryMethod, Outcome, Report
+from ..tenant import Headers, tenant_reader
 from .admission import Share, shares
 from .verdict import Judge
 
+if TYPE_CHECKING:
+    from ..hookspecs import Refusal
+
 Observer = Callable[..., None] | None
+Gate = Callable[..., "Refusal | None"] | None
+Hold = Callable[[Report], Awaitable[None]] | None
 
 
 class Environments(Protocol):
@@ -26,36 +32,40 @@ class Environments(Protocol):
 
 
 class Served:
-    """A function, its share of the concurrency, and where it runs."""
+    """A function, its share of the concurrency, where it runs, and what finds an event's tenant, if it declares one."""
 
-    __slots__ = ("environments", "function", "share")
+    __slots__ = ("environments", "function", "share", "tenant")
 
-    def __init__(self, function: Function, share: Share, environments: Environments) -> None:
+    def __init__(self, function: Function, share: Share, environments: Environments, header_of: Headers) -> None:
         self.function = function
         self.share = share
         self.environments = environments
+        self.tenant = None if function.tenant is None else tenant_reader(function.tenant, header_of)
 
 
 class Dispatcher:
     """Runs invocations and reports each of them, whatever came of it.
 
-    `deliver` hands over what a handler sends from inside; `started` and `reported` are the observers' hooks, None
-    where nobody listens.
+    `deliver` hands over what a handler sends from inside, `header_of` reads what came beside an event's data.
     """
 
-    def __init__(self, judge: Judge, deliver: Deliver, started: Observer, reported: Observer) -> None:
+    def __init__(self, judge: Judge, deliver: Deliver, header_of: Headers) -> None:
         self._judge = judge
         self._deliver = deliver
-        self._started = started
-        self._reported = reported
+        self._header_of = header_of
         self._served: dict[str, Served] = {}
+        # The plugins' hooks, None where nobody listens.
+        self.admit: Gate = None
+        self.started: Observer = None
+        self.reported: Observer = None
+        self.hold: Hold = None
 
     def serve(self, manifest: Manifest, environments: Callable[[Function], Environments]) -> None:
         """Serve the functions of this manifest from now on."""
         self.limits = manifest.limits
         by_name = shares(manifest.functions, manifest.limits)
         self._served = {
-            function.name: Served(function, by_name[function.name], environments(function))
+            function.name: Served(function, by_name[function.name], environments(function), self._header_of)
             for function in manifest.functions
         }
 
@@ -93,7 +103,10 @@ class Dispatcher:
             raise
         finally:
             served.share.leave()
-        return self._finish(served, invocation)
+        outcome = self._finish(served, invocation)
+        if self.hold is not None and invocation_type == "synchronous":
+            await self.hold(outcome.report)
+        return outcome
 
     def failure(
         self, name: str, event: Event, request_id: str, error_type: str, problem: str, *, trigger: str,
@@ -106,7 +119,7 @@ class Dispatcher:
     def invoke_blocking(
         self, name: str, event: Event, request_id: str, exchange: Callable[[Invocation], None]
     ) -> Outcome:
-        """The same from a thread of the caller's own, which runs the exchange itself."""
+        """The same from a thread of the caller's own, which runs the exchange itself, and holds the outcome back."""
         served = self._find(name)
         invocation = Invocation(served.function, event, request_id)
         refused = self._admit(served, invocation)
@@ -129,6 +142,8 @@ class Dispatcher:
 
     def _admit(self, served: Served, invocation: Invocation) -> Outcome | None:
         """Let the invocation in, or say why not."""
+        if served.tenant is not None:
+            invocation.tenant = served.tenant(invocation.event, invocation.trigger)
         limit = self.limits.request_payload
         if len(invocation.event.data) > limit:
             text = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
@@ -136,8 +151,11 @@ class Dispatcher:
         if not served.share.enter():
             text = f"Rate Exceeded. ({served.share.reason}: {served.share.cap})"
             return self._report(self._judge.rejected(invocation, THROTTLED, text, retry_after=1.0))
-        if self._started is not None:
-            self._started(
+        if self.admit is not None and (refusal := self._ask(invocation)) is not None:
+            served.share.leave()
+            return self._report(refusal)
+        if self.started is not None:
+            self.started(
                 invocation.request_id,
                 invocation.function,
                 invocation.event,
@@ -146,10 +164,21 @@ class Dispatcher:
             )
         return None
 
+    def _ask(self, invocation: Invocation) -> Outcome | None:
+        """Ask the plugins whether the invocation may begin."""
+        assert self.admit is not None
+        refusal = self.admit(
+            invocation.function, invocation.event, invocation.invocation_type, invocation.attempt, invocation.tenant
+        )
+        if refusal is None:
+            return None
+        error_type = REFUSED if refusal.retry_after is None else THROTTLED
+        return self._judge.rejected(invocation, error_type, refusal.reason, retry_after=refusal.retry_after)
+
     def _finish(self, served: Served, invocation: Invocation) -> Outcome:
         return self._report(self._judge.outcome(invocation, served.environments.memory_method))
 
     def _report(self, outcome: Outcome) -> Outcome:
-        if self._reported is not None:
-            self._reported(outcome.report, outcome)
+        if self.reported is not None:
+            self.reported(outcome.report, outcome)
         return outcome

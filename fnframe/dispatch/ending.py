@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from ..event import encode_json
-from ..outcome import EXITED, OUT_OF_MEMORY, THROTTLED, Failure, Outcome
+from ..outcome import EXITED, OUT_OF_MEMORY, REFUSED, THROTTLED, Failure, Outcome
 
 
 def was_throttled(outcome: Outcome) -> bool:
     """It never ran, since too much else did: no attempt."""
     return isinstance(outcome, Failure) and outcome.kind == "rejected" and outcome.error_type == THROTTLED
+
+
+def was_refused(outcome: Outcome) -> bool:
+    """It never ran, since a plugin refused it for good."""
+    return isinstance(outcome, Failure) and outcome.kind == "rejected" and outcome.error_type == REFUSED
 
 
 def ended_environment(outcome: Outcome) -> bool:

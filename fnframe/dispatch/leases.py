@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -28,32 +28,32 @@ class Leases:
     def __init__(self, clock: Clock, seconds: float = LEASE) -> None:
         self._clock = clock
         self.seconds = seconds
-        self._held: list[tuple[Queue, set[Lease]]] = []
+        self._held: list[tuple[Queue, set[Lease], Callable[[set[Lease]], None]]] = []
 
     @contextmanager
-    def kept(self, queue: Queue, held: set[Lease]) -> Iterator[None]:
-        """Extend the leases in this set, which are of this queue; those that ran out are taken from it."""
-        self._held.append((queue, held))
+    def kept(self, queue: Queue, held: set[Lease], lost: Callable[[set[Lease]], None]) -> Iterator[None]:
+        """Extend what is in this set, leases of this queue. `lost` hears of those that ran out."""
+        self._held.append((queue, held, lost))
         try:
             yield
         finally:
-            self._held = [(other, leases) for other, leases in self._held if leases is not held]
+            self._held = [each for each in self._held if each[1] is not held]
 
     async def keep(self) -> None:
-        """Extend what is held, until cancelled. What was lost is not held any more."""
+        """Extend what is held, until cancelled."""
         while True:
             await self._clock.wait(anyio.Event(), self._clock.monotonic() + self.seconds / 3)
-            for queue, held in self._held:
+            for queue, held, lost in self._held:
                 if held:
-                    await persist(partial(self._extend, queue, held), self._clock, f"queue {queue.name!r}: a heartbeat")
+                    extend = partial(self._extend, queue, held, lost)
+                    await persist(extend, self._clock, f"queue {queue.name!r}: a heartbeat")
 
-    async def _extend(self, queue: Queue, held: set[Lease]) -> None:
+    async def _extend(self, queue: Queue, held: set[Lease], lost: Callable[[set[Lease]], None]) -> None:
         leases = list(held)
         kept = await queue.extend(leases, self.seconds)
-        lost = {lease for lease, is_kept in zip(leases, kept, strict=True) if not is_kept} & held
-        if lost:
-            log.warning("queue %r: %d lease(s) ran out: others may get these messages too", queue.name, len(lost))
-            held -= lost
+        gone = {lease for lease, is_kept in zip(leases, kept, strict=True) if not is_kept} & held
+        if gone:
+            lost(gone)
 
 
 async def give_back(leases: Collection[Lease]) -> None:

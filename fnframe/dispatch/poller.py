@@ -82,6 +82,7 @@ class Poller(Generic[Verdict]):
         self._duration = 1.0
         self._changed = changed
         self._held: set[Lease] = set()
+        self._settling: set[Lease] = set()
         self._settlements: Settlements[Verdict] = Settlements()
         self._intake = anyio.CancelScope()
         self._mean = float(ASSUMED_SIZE)
@@ -98,7 +99,7 @@ class Poller(Generic[Verdict]):
 
     async def run(self) -> None:
         """Work until `stop` is called and what had begun is done. Cancelled, it gives back at once what it has."""
-        with self._leases.kept(self.queue, self._held):
+        with self._leases.kept(self.queue, self._held, self._lose):
             try:
                 async with anyio.create_task_group() as tasks:
                     self._crew = Crew(tasks, self._concurrency, self._batcher, self._invoke)
@@ -172,6 +173,13 @@ class Poller(Generic[Verdict]):
                 self._crew.call()
                 await self._cut.wait()
 
+    def _lose(self, leases: set[Lease]) -> None:
+        """These ran out: what did not begin does not begin. Those that are being settled or returned are no news."""
+        lost = leases - self._settling
+        if lost:
+            log.warning("queue %r: %d lease(s) ran out: others may get these messages too", self.queue.name, len(lost))
+            self._held -= lost
+
     # Through it, and out.
 
     async def _invoke(self, batch: list[Lease]) -> None:
@@ -196,7 +204,9 @@ class Poller(Generic[Verdict]):
             nonlocal failed
             failed = await self._handler.settle(verdict)
 
+        self._settling.update(batch)
         await persist(settle, self._clock, f"queue {self.queue.name!r}: an acknowledgement")
+        self._settling.difference_update(batch)
         await self._end(batch, failed)
 
     async def _end(self, batch: list[Lease], failed: Collection[str]) -> None:
@@ -214,5 +224,7 @@ class Poller(Generic[Verdict]):
 
     async def _return(self, leases: Collection[Lease]) -> None:
         if leases:
+            self._settling.update(leases)
             await give_back(leases)
+            self._settling.difference_update(leases)
             self._held.difference_update(leases)

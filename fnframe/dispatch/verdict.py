@@ -105,8 +105,11 @@ class Judge:
             environment.id if environment is not None else "",
             event.id,
             None if event.traceparent is None else _trace_id(event.traceparent),
-            None,
+            invocation.tenant,
             function.tags,
+            function.ephemeral_storage,
+            len(event.data),
+            function.provisioned_concurrency > 0 and not init,
             self._node,
         )
 

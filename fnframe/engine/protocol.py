@@ -132,7 +132,10 @@ class Queue(Protocol):
         """`Lease.extend` of several in one step."""
 
     async def holds(self, id: str) -> bool:  # noqa: A002
-        """Whether the message with this id was accepted and is not settled: it waits, is delayed or is leased."""
+        """Whether the message with this id was accepted and is not settled: it waits, is delayed or is leased.
+
+        Of one that was sent as `fresh` an engine need not know.
+        """
 
     async def statistics(self) -> QueueStatistics:
         """Counts of this moment."""
@@ -208,7 +211,10 @@ class Stream(Protocol):
     """
 
     name: str
-    partitions: int
+
+    @property
+    def partitions(self) -> int:
+        """How many there are, from the stream's beginning on; they are numbered from 0."""
 
     async def publish(self, records: Sequence[Record]) -> list[bool]:
         """Accept records, all or none; for each whether it is new. Of a record its key, body and id count."""

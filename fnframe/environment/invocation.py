@@ -58,6 +58,7 @@ class Invocation(msgspec.Struct, eq=False):
     finished: float = 0.0
     init: float | None = None
     reply: Reply | None = None
+    tenant: str | None = None
     requests: deque[Send] = msgspec.field(default_factory=deque)
     unsent: memoryview = NOTHING
     withdrawn: bool = False

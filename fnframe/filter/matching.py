@@ -8,6 +8,7 @@ lead through one array of objects, they must be met by the same element.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from .operators import Alternatives, Test
@@ -16,6 +17,10 @@ Path = tuple[str, ...]
 
 Choice = tuple[tuple[int, int, Path], ...]
 """The elements that the keys so far were met in: of which array (its identity), which, and the array's path."""
+
+Node = tuple[Any, int, Choice, Choice]
+"""A place in a document: what is there, how much of the path led to it, the choice so far, and what of the choice lies
+ahead: arrays that were not met yet on the way here."""
 
 
 class Rule:
@@ -82,10 +87,7 @@ class _Key:
         self.test, self.absent = alternatives
         self._later = later
         self._settled = settled
-        size = len(path)
-        self._steps = [[(".".join(path[at:end]), end) for end in range(at + 1, size + 1)] for at in range(size + 1)]
-
-        self._straight = [(first[0], [name for name, _ in joined]) for first, *joined in self._steps[:-1]]
+        self._steps, self._straight = _steps_of(path)
 
     def only_value(self, document: Any) -> Any:
         """The one value that the document has here, or `_NONE`; `_SEVERAL` where it takes `ways` to tell."""
@@ -113,36 +115,53 @@ class _Key:
         found: dict[Choice, None] = {}
         size = len(self._path)
         unbound = self._trimmed(before)
-        nodes: list[tuple[Any, int, Choice]] = [(document, 0, before)]  # No recursion: documents come from outside.
+        # No recursion: documents come from outside.
+        nodes: list[Node] = [(document, 0, before, before)]
         while nodes:
-            node, at, chosen = nodes.pop()
+            node, at, chosen, ahead = nodes.pop()
             if type(node) is dict:
-                places = [(node[key], end, chosen) for key, end in self._steps[at] if key in node]
+                places = [(node[key], end, chosen, ahead) for key, end in self._steps[at] if key in node]
             else:
-                places = self._elements(node, at, chosen)
-            for child, end, choice in places:
+                places = self._elements(node, at, chosen, ahead)
+            for place in places:
+                child = place[0]
                 if type(child) in _CONTAINERS:
-                    nodes.append((child, end, choice))
-                elif end == size and test(child):
-                    way = self._trimmed(choice)
+                    nodes.append(place)
+                elif place[1] == size and test(child):
+                    way = self._trimmed(place[2])
                     found[way] = None
                     if not self._later or (self._settled and way == unbound):
                         return {way: None}
         return found
 
-    def _elements(self, array: list[Any], at: int, chosen: Choice) -> list[tuple[Any, int, Choice]]:
-        """An array's elements; the one alone that the keys before this were met in, if they lead through the array."""
+    def _elements(self, array: list[Any], at: int, chosen: Choice, ahead: Choice) -> list[Node]:
+        """An array's elements; if the keys before this lead through the array, the one that they were met in.
+
+        If they lead through another array on this path, where a document spells a key in two ways, none: otherwise each
+        element here would have to be tried with each element there.
+        """
         identity, path = id(array), self._path[:at]
-        for known, number, _ in chosen:
+        for entry in ahead:
+            known, number, place = entry
             if known == identity:
-                return [(array[number], at, chosen)]
+                return [(array[number], at, chosen, tuple(other for other in ahead if other is not entry))]
+            if place == self._path[: len(place)]:
+                return []
         return [
-            (element, at, (*chosen, (identity, number, path)) if type(element) in _CONTAINERS else chosen)
+            (element, at, (*chosen, (identity, number, path)) if type(element) in _CONTAINERS else chosen, ahead)
             for number, element in enumerate(array)
         ]
 
     def _trimmed(self, chosen: Choice) -> Choice:
         return tuple(entry for entry in chosen if entry[2] in self._later) if chosen else chosen
+
+
+@lru_cache(maxsize=512)
+def _steps_of(path: Path) -> tuple[list[list[tuple[str, int]]], list[tuple[str, list[str]]]]:
+    """For each place on a path the keys that may lead on, with where they lead; and the single step apart."""
+    size = len(path)
+    steps = [[(".".join(path[at:end]), end) for end in range(at + 1, size + 1)] for at in range(size + 1)]
+    return steps, [(first[0], [name for name, _ in joined]) for first, *joined in steps[:-1]]
 
 
 _CONTAINERS = (dict, list)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -14,8 +15,6 @@ from . import config_file
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from ..trigger import Trigger
 
 PREFIX = "FNFRAME_"
 
@@ -35,8 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ends, what runs has `grace` to finish. Retries wait a random time that doubles from `retry_base` up to
     `retry_cap`. `log_format` is the form of the log lines of `fnframe run` (None: the command's own).
 
-    `triggers` holds the settings of each kind of trigger, from the table of its name; `sources` tells for
-    each key that was set where it was.
+    `tables` holds the settings of each kind of trigger and of each plugin that has some, from the table of its
+    name; `sources` tells for each key that was set where it was.
     """
 
     engine: str = "memory:"
@@ -48,7 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     retry_base: Seconds = 0.2
     retry_cap: Seconds = 60.0
     log_format: Literal["text", "json"] | None = None
-    triggers: dict[str, msgspec.Struct] = {}
+    tables: dict[str, msgspec.Struct] = {}
     sources: dict[str, str] = {}
 
 
@@ -62,7 +61,7 @@ class Given(NamedTuple):
 
 def load_settings(
     directory: Path,
-    kinds: Mapping[str, type[Trigger]],
+    tables: Mapping[str, type[msgspec.Struct]],
     overrides: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
@@ -71,26 +70,26 @@ def load_settings(
     Defaults; fnframe.toml, or [tool.fnframe] in pyproject.toml; variables (`FNFRAME_ENGINE`,
     `FNFRAME_HTTP_PORT` for the key `port` of the table `http`); `overrides`, whose keys may be dotted
     (`"http.port"`) or whose values may be tables. Text from a variable, and from an override where the key is
-    no text, is converted.
+    no text, is converted. `tables` are the types of the tables by name.
     Raises `ConfigurationError` that says where, which key, what was expected and what was found.
     """
-    keys = _keys(kinds)
+    keys = _keys(tables)
     given = {key: Given(value, where) for key, value, where in config_file.read(directory)}
     for name, text in environ.items():
         if name.startswith(PREFIX) and name not in NOT_SETTINGS:
             given[_key_of_variable(name, keys)] = Given(text, f"environment variable {name}", is_text=True)
     for key, value in _flattened(overrides or {}):
         given[key] = Given(value, "set by the caller", is_text=isinstance(value, str))
-    for kind in kinds:
-        if kind in given and given[kind].value == {}:
-            del given[kind]
+    for table in tables:
+        if table in given and given[table].value == {}:
+            del given[table]
     for key, found in given.items():
         if key not in keys:
             raise ConfigurationError(_unknown(key, keys, is_table=found.value == {}), where=found.where)
     values = {key: _decoded(key, found, keys[key]) for key, found in given.items()}
     return Settings(
         **{key: value for key, value in values.items() if "." not in key},
-        triggers={kind: _of_kind(kind, type_, values, given) for kind, type_ in kinds.items()},
+        tables={name: _table(name, type_, values, given) for name, type_ in tables.items()},
         sources={key: found.where for key, found in given.items()},
     )
 
@@ -113,13 +112,13 @@ def _flattened(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
-def _keys(kinds: Mapping[str, type[Trigger]]) -> dict[str, Any]:
+def _keys(tables: Mapping[str, type[msgspec.Struct]]) -> dict[str, Any]:
     """Every key that may be set, dotted, with its type."""
     own = msgspec.structs.fields(Settings)
-    keys = {field.encode_name: field.type for field in own if field.name not in ("triggers", "sources")}
-    for kind, type_ in kinds.items():
-        for field in msgspec.structs.fields(type_.Settings):
-            keys[f"{kind}.{field.encode_name}"] = field.type
+    keys = {field.encode_name: field.type for field in own if field.name not in ("tables", "sources")}
+    for name, type_ in tables.items():
+        for field in msgspec.structs.fields(type_):
+            keys[f"{name}.{field.encode_name}"] = field.type
     return keys
 
 
@@ -138,7 +137,7 @@ def _unknown(key: str, keys: Mapping[str, Any], *, is_table: bool) -> str:
         close = difflib.get_close_matches(table, tables, n=1)
         here = f"; tables here: {', '.join(f'[{known}]' for known in sorted(tables))}" if tables else ""
         hint = f", did you mean [{close[0]}]?" if close else here
-        return f"unknown table [{table}]{hint} (an installed kind of trigger has one: `fnframe plugins`)"
+        return f"unknown table [{table}]{hint} (installed plugins have them: `fnframe plugins`)"
     if key in tables:
         return f"{key!r} is a table: set {', '.join(sorted(known for known in keys if known.startswith(f'{key}.')))}"
     siblings = [known for known in keys if known.startswith(f"{table}." if dot else "")]
@@ -155,25 +154,46 @@ def _decoded(key: str, given: Given, type_: Any) -> Any:
             return msgspec.json.decode(given.value, type=type_)
         return msgspec.convert(given.value, type_, strict=not given.is_text)
     except msgspec.DecodeError as error:
-        problem = f"{key}: {_expected(str(error), type_)}, found {given.value!r}"
-        raise ConfigurationError(problem, where=given.where) from None
+        problem, _, place = str(error).partition(" - at ")
+        steps = _STEP.findall(place)
+        found, inner = _inside(given.value, type_, steps)
+        raise ConfigurationError(f"{key}{''.join(steps)}: {_told(problem, inner, found)}", where=given.where) from None
 
 
-def _expected(problem: str, type_: Any) -> str:
-    """What msgspec expected, without its own words for what it found, which know no source."""
+_STEP = re.compile(r"\[\d+\]|\.\w+")
+
+
+def _inside(value: Any, type_: Any, steps: list[str]) -> tuple[Any, Any]:
+    """What lies at a place of msgspec's, `$[0].port`, in a value and in its type; as far as they can be followed."""
+    for step in steps:
+        try:
+            if step.startswith("["):
+                value, type_ = value[int(step[1:-1])], get_args(type_)[0]
+            else:
+                value, type_ = value.get(step[1:]), get_type_hints(type_)[step[1:]]
+        except (LookupError, TypeError, AttributeError):
+            return value, None
+    return value, type_
+
+
+def _told(problem: str, type_: Any, found: Any) -> str:
+    """What was expected, without msgspec's own words for what it found, which know no source."""
     literals = [part for part in (type_, *get_args(type_)) if get_origin(part) is Literal]
     if literals:
-        return f"expected one of {', '.join(map(repr, get_args(literals[0])))}"
-    problem, _, place = problem.partition(" - at ")
+        return f"expected one of {', '.join(map(repr, get_args(literals[0])))}, found {found!r}"
+    if not problem.startswith("Expected"):
+        return problem  # The words of a type's own check, or of what is unknown or missing.
     expected = problem.partition(", got ")[0]
-    return expected[0].lower() + expected[1:] + (f" at {place}" if place else "")
+    return f"{expected[0].lower()}{expected[1:]}, found {found!r}"
 
 
-def _of_kind(kind: str, type_: type[Trigger], values: Mapping[str, Any], given: Mapping[str, Given]) -> msgspec.Struct:
-    fields = {f"{kind}.{field.encode_name}": field.name for field in msgspec.structs.fields(type_.Settings)}
+def _table(
+    name: str, type_: type[msgspec.Struct], values: Mapping[str, Any], given: Mapping[str, Given]
+) -> msgspec.Struct:
+    fields = {f"{name}.{field.encode_name}": field.name for field in msgspec.structs.fields(type_)}
     mine = [key for key in fields if key in values]
     try:
-        return type_.Settings(**{fields[key]: values[key] for key in mine})
+        return type_(**{fields[key]: values[key] for key in mine})
     except (TypeError, ValueError) as error:
         where = given[mine[0]].where if mine else None
-        raise ConfigurationError(f"[{kind}]: {error}", where=where) from None
+        raise ConfigurationError(f"[{name}]: {error}", where=where) from None

@@ -15,15 +15,17 @@ from .. import hookspecs
 from ..environment import failure
 from ..errors import ConfigurationError, ImportFailed
 from ..trigger import Trigger, kind_of
+from .config import Settings
 from .plugin_check import hooks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from importlib.metadata import EntryPoint
     from pathlib import Path
 
 GROUP = "fnframe"
 FILE = "fnframe_plugins.py"
+SETTINGS = Settings.__struct_fields__
 
 logger = logging.getLogger("fnframe.plugins")
 
@@ -67,14 +69,28 @@ class Plugins:
                 types[kind], owners[kind] = type_, plugin
         return types
 
+    @cached_property
+    def settings_types(self) -> dict[str, type[msgspec.Struct]]:
+        """The tables of settings by name: of the types of triggers, and those that plugins register beside them.
+
+        Raises `ConfigurationError` that names the plugin.
+        """
+        tables = {kind: type_.Settings for kind, type_ in self.trigger_types.items()}
+        for implementation in self.implementations("fnframe_register_settings"):
+            label = f"plugin {implementation.plugin_name}: fnframe_register_settings"
+            for name, type_ in _registered_tables(implementation, label).items():
+                if name in tables:
+                    raise ConfigurationError(f"{label} brings the table [{name}], which there is already")
+                tables[name] = type_
+        return tables
+
     def observer(self, hook: str) -> Callable[..., None] | None:
         """What calls every implementation of an observing hook; None where there is none, to be skipped.
 
         It takes the hook's arguments in their order. What an implementation raises is dropped, the first time
         logged.
         """
-        order = getattr(self.manager.hook, hook).spec.argnames
-        listeners = [_Listener(hook, implementation, order) for implementation in self.implementations(hook)]
+        listeners = self._listeners(hook)
         if len(listeners) < 2:
             return listeners[0].hear if listeners else None
 
@@ -83,6 +99,35 @@ class Plugins:
                 listener.hear(*arguments)
 
         return observe
+
+    def gate(self, hook: str) -> Callable[..., Any] | None:
+        """What calls the implementations of a hook until one answers; None where there is none, to be skipped.
+
+        What an implementation raises is no answer.
+        """
+        listeners = self._listeners(hook)
+        if len(listeners) < 2:
+            return listeners[0].hear if listeners else None
+
+        def ask(*arguments: Any) -> Any:
+            answers = (listener.hear(*arguments) for listener in listeners)
+            return next((answer for answer in answers if answer is not None), None)
+
+        return ask
+
+    def holder(self, hook: str) -> Callable[..., Awaitable[None]] | None:
+        """What awaits all that the implementations of a hook return; None where there is none, to be skipped."""
+        listeners = self._listeners(hook)
+
+        async def hold(*arguments: Any) -> None:
+            for listener in listeners:
+                await listener.wait(*arguments)
+
+        return hold if listeners else None
+
+    def _listeners(self, hook: str) -> list[_Listener]:
+        order = getattr(self.manager.hook, hook).spec.argnames
+        return [_Listener(hook, implementation, order) for implementation in self.implementations(hook)]
 
     def add(self, plugin: object, name: str) -> tuple[str, ...]:
         """Use a plugin; the names of its hooks. Raises `ConfigurationError` that says what is wrong in it."""
@@ -109,16 +154,28 @@ class _Listener:
         self._places = None if tuple(names) == tuple(order) else [order.index(name) for name in names]
         self._failed = False
 
-    def hear(self, *arguments: Any) -> None:
+    def hear(self, *arguments: Any) -> Any:
+        """What the implementation returns; nothing where it raises."""
         try:
             if self._places is None:
-                self._function(*arguments)
-            else:
-                self._function(*[arguments[place] for place in self._places])
-        except Exception:
-            if not self._failed:
-                self._failed = True
-                logger.exception("plugin %s: %s raised; not logged again", self._plugin, self._hook)
+                return self._function(*arguments)
+            return self._function(*[arguments[place] for place in self._places])
+        except Exception as error:
+            self._complain(error)
+
+    async def wait(self, *arguments: Any) -> None:
+        """Await what the implementation returns."""
+        try:
+            awaitable = self.hear(*arguments)
+            if awaitable is not None:
+                await awaitable
+        except Exception as error:
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        if not self._failed:
+            self._failed = True
+            logger.error("plugin %s: %s raised; not logged again", self._plugin, self._hook, exc_info=error)
 
 
 def load_plugins(directory: Path | None = None, extra: Iterable[object] = ()) -> Plugins:
@@ -222,11 +279,28 @@ def _registered_types(implementation: pluggy.HookImpl) -> list[type[Trigger]]:
     for type_ in types:
         if not (isinstance(type_, type) and issubclass(type_, Trigger)):
             raise ConfigurationError(f"{label} must return subclasses of fnframe.Trigger, found {type_!r}")
-        for field in msgspec.structs.fields(type_.Settings):
-            if field.required:
-                problem = f"{type_.__name__}.Settings needs a default for {field.name!r}"
-                raise ConfigurationError(f"{label}: {problem}")
+        _check_defaults(type_.Settings, f"{type_.__name__}.Settings", label)
     return types
+
+
+def _registered_tables(implementation: pluggy.HookImpl, label: str) -> dict[str, type[msgspec.Struct]]:
+    try:
+        tables: dict[str, Any] = dict(cast("Any", implementation.function()) or {})
+    except Exception as error:
+        raise ConfigurationError(f"{label} failed: {type(error).__name__}: {error}") from error
+    for name, type_ in tables.items():
+        if not (isinstance(type_, type) and issubclass(type_, msgspec.Struct)):
+            raise ConfigurationError(f"{label} must return msgspec Structs by name, found {type_!r}")
+        if not name.isidentifier() or name in SETTINGS:
+            raise ConfigurationError(f"{label}: {name!r} cannot be the name of a table")
+        _check_defaults(type_, type_.__name__, label)
+    return tables
+
+
+def _check_defaults(type_: type[msgspec.Struct], name: str, label: str) -> None:
+    for field in msgspec.structs.fields(type_):
+        if field.required:
+            raise ConfigurationError(f"{label}: {name} needs a default for {field.name!r}")
 
 
 def _since(begun: float) -> float:

@@ -18,11 +18,11 @@ from ..clock import Clock, SystemClock
 from ..dispatch.acceptance import Acceptance
 from ..dispatch.delivery import Delivery
 from ..dispatch.destinations import Destinations
-from ..dispatch.dispatcher import Dispatcher, Environments
+from ..dispatch.dispatcher import Dispatcher, Environments, Observer
 from ..dispatch.retry import RetryPolicy
 from ..dispatch.verdict import Judge
 from ..engine.memory import MemoryEngine
-from ..engine.protocol import EngineOptions
+from ..engine.protocol import REPORTS, EngineOptions
 from ..environment.inline import Inline
 from ..environment.invocation import Invocation
 from ..environment.pool import Pool
@@ -45,10 +45,11 @@ from .producers import QueueProducer, StreamProducer
 from .triggers import Serve, Triggers, only
 
 if TYPE_CHECKING:
+    import msgspec
     from anyio.abc import TaskGroup
 
     from ..app import App
-    from ..engine.protocol import Engine
+    from ..engine.protocol import Engine, Stream
     from ..function import Manifest
     from ..outcome import Outcome
     from ..trigger import State
@@ -83,31 +84,49 @@ class Running:
         self._closed = False
         self._reloading = anyio.Lock()
         self._died = anyio.Event()
-        self.dispatcher = Dispatcher(
-            Judge(platform.node()),
-            self.deliver,
-            plugins.observer("fnframe_invocation_started"),
-            plugins.observer("fnframe_invocation_reported"),
-        )
-        hear = plugins.observer("fnframe_invocation_output")
-        if hear is not None:
-            pool.hear = lambda invocation, function, data: hear(
-                invocation.request_id if invocation is not None else "", function, data
-            )
+        self.dispatcher = Dispatcher(Judge(platform.node()), self.deliver, self._header_of)
         self.acceptance = Acceptance(engine, self.dispatcher, check_running=self.check_running, arrived=self._arrived)
         self.destinations = Destinations(Path(bundle.manifest.directory), engine, self.acceptance, posted=self._posted)
         self.delivery = Delivery(
             engine, self.dispatcher, self.destinations, clock, tasks,
             policy=RetryPolicy(settings.retry_base, settings.retry_cap),
             concurrency=2 * pool.max_environments,
-            settled=plugins.observer("fnframe_event_settled"),
         )  # fmt: skip
-        self.filtered = plugins.observer("fnframe_event_filtered")
+        self.filtered: Observer = None
         self._triggers = Triggers(self, tasks, mounted)
+        self.listen()
         self._open(bundle)
 
     def __getattr__(self, name: str) -> Any:
         return self.service(name)
+
+    def listen(self) -> None:
+        """Let all plugins hear and steer what their hooks are for."""
+        plugins, dispatcher = self.plugins, self.dispatcher
+        dispatcher.admit = plugins.gate("fnframe_admit")
+        dispatcher.started = plugins.observer("fnframe_invocation_started")
+        dispatcher.reported = plugins.observer("fnframe_invocation_reported")
+        dispatcher.hold = plugins.holder("fnframe_before_reply")
+        self.delivery.settled = plugins.observer("fnframe_event_settled")
+        self.filtered = plugins.observer("fnframe_event_filtered")
+        hear = plugins.observer("fnframe_invocation_output")
+        if hear is not None:
+            self.pool.hear = lambda invocation, function, data: hear(
+                invocation.request_id if invocation is not None else "", function, data
+            )
+
+    def register(self, plugin: object) -> None:
+        """Use an object with hooks as a plugin of this run; see `RunningApp`."""
+        self.plugins.add(plugin, f"{type(plugin).__name__} of this run")
+
+    def settings_of(self, name: str) -> msgspec.Struct:
+        """The table of settings that a plugin registered under this name."""
+        return self.settings.tables[name]
+
+    @property
+    def reports(self) -> Stream:
+        """What came with an acknowledgement; see `RunningApp`."""
+        return self.engine.stream(REPORTS)
 
     def service(self, name: str) -> Any:
         """What a plugin's lifespan offers; `running.cron` is the service `cron`."""
@@ -141,6 +160,10 @@ class Running:
     def state(self, name: str) -> State:
         """Where a plugin keeps what it must remember; see `RunningApp`."""
         return self.engine.state(f"plugin:{name}")
+
+    def _header_of(self, event: Event, kind: str, name: str) -> str | None:
+        type_ = self.plugins.trigger_types.get(kind) or self.embedded_trigger(kind) or Trigger
+        return type_.header(event, name)
 
     def embedded_trigger(self, kind: str) -> type[Trigger] | None:
         """The type of a trigger that no plugin registers, but that the app in this process uses."""
@@ -362,10 +385,10 @@ async def _run(
 ) -> AsyncIterator[Running]:
     raise_descriptor_limit()
     loaded = load_plugins(directory, plugins)
-    types = dict(loaded.trigger_types)
+    tables = dict(loaded.settings_types)
     if app is not None:
-        types.update({kind_of(t): type(t) for d in app.definitions.values() for t in d.triggers})
-    chosen = load_settings(directory, types, settings, os.environ)
+        tables.update({kind_of(t): t.Settings for d in app.definitions.values() for t in d.triggers})
+    chosen = load_settings(directory, tables, settings, os.environ)
     clock = clock or SystemClock()
     root = Path(tempfile.mkdtemp(prefix="fnframe-"))
     try:
@@ -403,6 +426,7 @@ async def _run(
             )
             stack.push_async_callback(running.end)
             running.services = await stack.enter_async_context(lifespans(loaded, running))
+            running.listen()
             tasks.start_soon(pool.run)
             tasks.start_soon(pool.sweep)
             tasks.start_soon(running.revive)

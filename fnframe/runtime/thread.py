@@ -48,12 +48,15 @@ class RunningInThread:
             outcome: Outcome = self._portal.call(self._invoke_and_lend, function, data, event, payload)
             return outcome
         try:
-            return running.dispatcher.invoke_blocking(
+            outcome = running.dispatcher.invoke_blocking(
                 function, *asked(data, event, payload), lambda invocation: self._exchange(environment, invocation)
             )
         finally:
             if running.pool.give_back(environment):
                 self._portal.call(running.pool.retrieve, environment)
+        if running.dispatcher.hold is not None:
+            self._portal.call(running.dispatcher.hold, outcome.report)
+        return outcome
 
     async def _invoke_and_lend(self, function: str, data: Any, event: Event | None, payload: bytes | None) -> Outcome:
         """The way through the event loop; afterwards an environment is there for this thread's next invocation."""

@@ -52,7 +52,7 @@ class Triggers:
 
     def mapping(self, function: str, trigger: Trigger) -> BoundMapping:
         """A trigger and a function, bound together with the settings of the trigger's type."""
-        settings = self._running.settings.triggers.get(kind_of(trigger)) or trigger.Settings()
+        settings = self._running.settings.tables.get(kind_of(trigger)) or trigger.Settings()
         return BoundMapping(self._running, function, trigger, settings)
 
     async def serve(self, which: Serve) -> None:

@@ -2,7 +2,8 @@
 
 An event is flattened to fields: a name with dots, a value, and in which element of which array it lies; a plain value
 in an array lies in none of its elements. A rule is met if for each of its names, in their order, a field can be found
-whose value fits and that lies in no other element of an array than the fields before it.
+whose value fits and that lies in no other element of an array than the fields before it. Our own rule: where an event
+spells one name in two ways (`a.b`, and `b` in `a`), through an array each, the fields of a rule lie in one of them.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def fields_of(path, node, places, arrays):
         arrays[0] += 1
         here = arrays[0]
         for number, child in enumerate(node):
-            inside = {**places, here: number} if isinstance(child, (dict, list)) else places
+            inside = {**places, here: (path, number)} if isinstance(child, (dict, list)) else places
             yield from fields_of(path, child, inside, arrays)
     else:
         yield path[:-1], node, places
@@ -56,7 +57,7 @@ def _met(rule, fields, places) -> bool:
     if not rule:
         return True
     (name, listed), *rest = rule
-    possible = [field for field in fields if field[0] == name and _agree(places, field[2])]
+    possible = [field for field in fields if field[0] == name and _agree(name, places, field[2])]
     if {"exists": False} in listed and not possible and _met(rest, fields, places):
         return True
     return any(
@@ -66,8 +67,12 @@ def _met(rule, fields, places) -> bool:
     )
 
 
-def _agree(places, others) -> bool:
-    return all(others.get(array, number) == number for array, number in places.items())
+def _agree(name, places, others) -> bool:
+    """Whether a field of this name, which lies in the `others`, goes with fields that lie in these places."""
+    if any(others.get(array, place) != place for array, place in places.items()):
+        return False
+    in_one_spelling = any(f"{name}.".startswith(path) for array, (path, _) in places.items() if array not in others)
+    return not (in_one_spelling and any(array not in places for array in others))
 
 
 def _value_fits(value, wanted) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import sys
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -151,3 +152,31 @@ def test_what_is_no_pattern_is_refused_with_a_reason_and_by_nothing_else(pattern
         return
     assert refused.reason
     assert str(refused).startswith(f"Event pattern is not valid. Reason: {refused.reason}")
+
+
+def test_an_event_cannot_make_a_pattern_slow():
+    """If each element were tried with each other one, these would take millions of calls, which are counted here."""
+    several = [{"x": 1, "y": 0} for _ in range(3000)]
+    for pattern, event in [
+        ({"a": {"x": [1], "y": [1]}}, {"a": several}),
+        ({"a": {"x": [1]}, "b": {"x": [1]}, "c": {"x": [2]}}, {"a": several, "b": several, "c": several}),
+        ({"a.b": {"x": [1], "y": [1]}}, {"a.b": several, "a": {"b": several}}),
+        ({"a.b": {"x": [1], "y": [1]}}, {"a.b": several, "a": [{"b": each} for each in several]}),
+        ({"a": {"b": {"x": [1]}, "c": {"x": [2]}}}, {"a": [{"b": several[:50], "c": several[:50]} for _ in range(60)]}),
+        ({"a": {"x": [1], "y": [{"exists": False}]}}, {"a": several}),
+    ]:
+        decoded = json.loads(json.dumps(event))  # No array twice in it, as in any event.
+        calls = 0
+
+        def count(frame, kind, argument):
+            nonlocal calls
+            calls += kind == "call"
+
+        compiled = compile_patterns(pattern, payload=None)
+        sys.setprofile(count)
+        try:
+            fit = compiled(decoded)
+        finally:
+            sys.setprofile(None)
+        assert not fit
+        assert calls < 500_000

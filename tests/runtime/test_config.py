@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fnframe import ConfigurationError, Trigger
+from fnframe import ConfigurationError
 from fnframe.runtime.config import Settings, load_settings, log_format
+from fnframe.trigger import NoSettings
 
 
 class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,23 +20,15 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"port must be at most 65535, found {self.port}")
 
 
-class Http(Trigger, frozen=True):
-    Settings = HttpSettings
-
-
-class Plain(Trigger, frozen=True):
-    pass
-
-
-KINDS = {"http": Http, "plain": Plain}
+TABLES = {"http": HttpSettings, "plain": NoSettings}
 
 
 @pytest.fixture
 def load(tmp_path):
-    def load(toml="", overrides=None, environ=None, kinds=KINDS):
+    def load(toml="", overrides=None, environ=None, tables=TABLES):
         if toml:
             (tmp_path / "fnframe.toml").write_text(toml)
-        return load_settings(tmp_path, kinds, overrides or {}, environ or {})
+        return load_settings(tmp_path, tables, overrides or {}, environ or {})
 
     return load
 
@@ -52,7 +45,7 @@ def refusal(load):
 
 def test_without_any_source_there_are_the_defaults(load):
     settings = load()
-    assert settings == Settings(triggers={"http": HttpSettings(), "plain": Plain.Settings()})
+    assert settings == Settings(tables={"http": HttpSettings(), "plain": NoSettings()})
     assert (settings.engine, settings.max_environments, settings.grace) == ("memory:", None, 10.0)
 
 
@@ -63,7 +56,7 @@ def test_later_sources_win_and_each_value_knows_its_own(load, tmp_path):
         environ={"FNFRAME_GRACE": "2", "FNFRAME_ENGINE": "b:", "FNFRAME_HTTP_PORT": "2", "HOME": "/"},
     )
     assert (settings.engine, settings.grace, settings.idle_timeout) == ("b:", 3.0, 7.0)
-    assert settings.triggers["http"] == HttpSettings(port=3, host="file")
+    assert settings.tables["http"] == HttpSettings(port=3, host="file")
     assert settings.sources == {
         "engine": "environment variable FNFRAME_ENGINE",
         "grace": "set by the caller",
@@ -75,7 +68,7 @@ def test_later_sources_win_and_each_value_knows_its_own(load, tmp_path):
 
 def test_settings_may_lie_in_pyproject(load, tmp_path):
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n[tool.fnframe.http]\nport = 5\n")
-    assert load().triggers["http"].port == 5
+    assert load().tables["http"].port == 5
 
 
 def test_a_pyproject_without_settings_is_no_second_place(load, tmp_path):
@@ -91,7 +84,7 @@ def test_two_places_are_refused(refusal, tmp_path):
 
 
 def test_overrides_may_be_tables(load):
-    assert load(overrides={"http": {"port": 9}}).triggers["http"].port == 9
+    assert load(overrides={"http": {"port": 9}}).tables["http"].port == 9
 
 
 def test_text_from_outside_is_converted_and_text_in_a_file_is_not(load, refusal):
@@ -100,7 +93,7 @@ def test_text_from_outside_is_converted_and_text_in_a_file_is_not(load, refusal)
         environ={"FNFRAME_MAX_WAITING": "0", "FNFRAME_RETRY_CAP": "1.5"},
     )
     assert (settings.max_environments, settings.max_waiting, settings.retry_cap) == (3, 0, 1.5)
-    assert settings.triggers["http"].origins == ["a", "b"]
+    assert settings.tables["http"].origins == ["a", "b"]
     assert "max_waiting: expected `int`, found '0'" in refusal("max_waiting = '0'\n")
 
 
@@ -116,7 +109,7 @@ def test_text_from_outside_is_converted_and_text_in_a_file_is_not(load, refusal)
         ("grace = 1\nhtp.port = 1\n", 2, ["[htp]", "did you mean [http]?"]),
         ("# here\nhttp = { prt = 1 }\n", 2, ["'http.prt'", "did you mean 'http.port'?"]),
         ("[http]\nport = 'x'\n", 2, ["http.port", "expected `int`", "found 'x'"]),
-        ("[http]\norigins = ['a', 1]\n", 2, ["http.origins", "expected `str` at `$[1]`"]),
+        ("[http]\norigins = ['a', 1]\n", 2, ["http.origins[1]: expected `str`, found 1"]),
         ("[http]\nport = 70000\n", 2, ["[http]", "at most 65535, found 70000"]),
         ("grace = -1\n", 1, ["grace", ">= 0", "found -1"]),
         ("max_environments = 0\n", 1, ["max_environments", ">= 1"]),

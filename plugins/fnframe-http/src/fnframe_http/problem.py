@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from fnframe.event import JSON, encode_json
-from fnframe.outcome import INVALID_EVENT, REQUEST_TOO_LARGE, THROTTLED, TIMED_OUT
+from fnframe.outcome import INVALID_EVENT, REFUSED, REQUEST_TOO_LARGE, THROTTLED, TIMED_OUT
 
 from .description import Answer
 
@@ -52,6 +52,8 @@ def problem_of(failure: Failure, *, debug: bool) -> Problem:
     if error_type == THROTTLED:
         seconds = str(max(1, math.ceil(failure.retry_after or 1.0))).encode()
         return Problem(429, error_type, message, headers=[(b"retry-after", seconds)])
+    if error_type == REFUSED:
+        return Problem(503, error_type, message)
     if error_type == TIMED_OUT:
         return Problem(504, error_type, message)
     if not debug:

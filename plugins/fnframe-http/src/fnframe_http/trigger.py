@@ -12,6 +12,7 @@ from fnframe.errors import nearest
 from fnframe.function import MB
 from fnframe.outcome import InvocationType
 
+from .description import decode_description
 from .route import Route, parse_route
 
 if TYPE_CHECKING:
@@ -92,6 +93,15 @@ class Http(Trigger, frozen=True):
         more = [] if self.invocation == "sync" else [repr(self.invocation)]
         more += [] if self.filter is None else [f"filter={self.filter!r}"]
         return f"Http({', '.join([repr(self.route), *more])})"
+
+    @classmethod
+    def header(cls, event: Event, name: str) -> str | None:
+        """A header field of the request; of several of one name the first."""
+        if not event.origin:
+            return super().header(event, name)
+        wanted = name.lower().encode("latin-1")
+        fields = decode_description(event.origin).headers
+        return next((value.decode("latin-1") for field, value in fields if field.lower() == wanted), None)
 
     @classmethod
     async def run_all(cls, mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) -> None:

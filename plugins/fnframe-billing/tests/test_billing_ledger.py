@@ -1,0 +1,367 @@
+"""The ledger: each invocation once, in whole numbers, and the bill once more from its rows, slowly."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, localcontext
+
+import apsw
+import msgspec
+import pytest
+from billing_reports import NOON, report, reports
+from fnframe_billing.bill import make_bill
+from fnframe_billing.book import find_book
+from fnframe_billing.figures import usage_of
+from fnframe_billing.ledger import Ledger, Position, Reading, Spent
+from fnframe_billing.queries import cells, extent
+from fnframe_billing.schema import MEMORY, VERSION
+from fnframe_billing.usage import Usage
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fnframe import ConfigurationError, Function
+
+BEGIN, END = dt.date(2026, 9, 1), dt.date(2027, 1, 1)
+X86 = find_book("lambda-x86", None)
+
+
+@pytest.fixture
+def ledger():
+    with Ledger(MEMORY) as ledger:
+        yield ledger
+
+
+def rows(ledger, query, *values):
+    connection = ledger.reader()
+    found = connection.execute(query, values).fetchall()
+    connection.close()
+    return found
+
+
+def used(ledger, by="function", **options):
+    connection = ledger.reader()
+    found = {}
+    for cell in cells(connection, BEGIN, END, by=by, **options):
+        found[cell.group] = found.get(cell.group, Usage()) + cell.usage
+    connection.close()
+    return found
+
+
+def test_a_row_holds_what_was_measured_in_whole_numbers(ledger):
+    ledger.write(
+        [report(request_id="r", attempt=2, duration_ms=3.0101, init_duration_ms=110.1, queued_ms=1.5, trace_id="t")]
+    )
+    assert rows(ledger, "SELECT * FROM invocations") == [
+        (1, "r", 2, 1, int(NOON.timestamp() * 1000), 1500, 110_100, 3010, 1, 41_472, 12_500, "t")
+    ]
+    assert rows(ledger, "SELECT function, trigger, memory_mb, tags FROM kinds") == [("f", "direct", 128, "{}")]
+    for table in ("invocations", "hourly", "kinds", "reservations", "spent"):
+        types = dict(rows(ledger, "SELECT name, type FROM pragma_table_info(?)", table))
+        assert set(types.values()) <= {"INTEGER", "TEXT"}
+
+
+@pytest.mark.parametrize(
+    ("duration", "init", "billed"),
+    [
+        (600_000.00, 476.75, 600_477), (133.61, 80.00, 214), (3016.78, 84.00, 3101), (1293.83, 1049.63, 2344),
+        (3.01, 110.10, 114), (100.0, None, 100), (100.001, None, 101), (0.0, None, 1), (0.4, 0.5, 1),
+    ],
+)  # fmt: skip
+def test_billed_time_is_rounded_up_once_with_the_cold_start_in_it(ledger, duration, init, billed):
+    """Lines of real Lambda logs of after August 2025, and the smallest of all."""
+    ledger.write([report(duration_ms=duration, init_duration_ms=init)])
+    assert used(ledger)["f"].mb_ms == 128 * billed
+    without = max(1, -int(-Decimal(str(duration)).to_integral_value(ROUND_CEILING) // 1))
+    assert used(ledger, init_billed=False)["f"].mb_ms == 128 * without
+
+
+def test_what_never_ran_is_not_billed(ledger):
+    throttled = report(environment_id="", duration_ms=0.0, outcome="TooManyRequestsException", cpu_ms=None)
+    ledger.write([throttled, report(outcome="ValueError"), report(outcome="Sandbox.Timedout", environment_id="")])
+    assert rows(ledger, "SELECT count(*) FROM invocations") == [(2,)]
+    assert (used(ledger)["f"].invocations, used(ledger)["f"].failures) == (2, 2)
+
+
+def test_a_large_asynchronous_event_is_several_requests(ledger):
+    for size, requests in ((0, 1), (256 * 1024, 1), (256 * 1024 + 1, 2), (320 * 1024, 2), (1024 * 1024, 13)):
+        assert usage_of(report(invocation_type="asynchronous", event_bytes=size), init_billed=True).requests == requests
+        assert usage_of(report(event_bytes=size), init_billed=True).requests == 1
+
+
+@given(st.lists(reports, max_size=12), st.data())
+def test_each_is_kept_once_whoever_brings_it_again(found, data):
+    with Ledger(MEMORY) as ledger:
+        ledger.write(found)
+        before = rows(ledger, "SELECT * FROM invocations ORDER BY id"), used(ledger)
+        again = data.draw(st.lists(st.sampled_from(found))) if found else []
+        ledger.write([*again, *again])
+        assert (rows(ledger, "SELECT * FROM invocations ORDER BY id"), used(ledger)) == before
+        others = [msgspec.structs.replace(each, request_id=f"other {each.request_id}") for each in again[:1]]
+        ledger.write([*again, *others])
+        added = [each for each in others if usage_of(each, init_billed=True).invocations]
+        assert len(rows(ledger, "SELECT * FROM invocations")) == len(before[0]) + len(added)
+
+
+# The bill from the rows, by somebody who trusts nothing but Decimal and takes his time.
+
+
+def slow_bill(ledger, book, free_tier):
+    """What each month costs in 1e-12, from `invocations` and `reservations` alone."""
+    months = {}
+    for memory, storage, provisioned, started, init, duration, requests, peak, cpu in rows(
+        ledger,
+        "SELECT memory_mb, storage_mb, provisioned, started_ms, init_us, duration_us, requests, peak_kb, cpu_us "
+        "FROM invocations JOIN kinds ON kinds.id = kind",
+    ):
+        moment = dt.datetime.fromtimestamp(started / 1000, dt.UTC)
+        meters = months.setdefault((moment.year, moment.month), {})
+        time = Decimal(duration)
+        handler = max(Decimal(1), (time / 1000).to_integral_value(ROUND_CEILING))
+        if book.init_billed and init is not None:
+            time += init
+        billed = max(Decimal(1), (time / 1000).to_integral_value(ROUND_CEILING))
+        seconds = billed / 1000
+
+        def add(meter, amount, meters=meters):
+            meters[meter] = meters.get(meter, Decimal(0)) + amount
+
+        add("requests", Decimal(requests))
+        add("provisioned-compute" if provisioned else "compute", seconds * memory / 1024)
+        add("storage", seconds * (storage - 512) / 1024)
+        add("cpu", Decimal(duration if cpu is None else cpu) / 1_000_000)
+        peak_mb = Decimal(memory) if peak is None else (Decimal(peak) / 1024).to_integral_value(ROUND_CEILING)
+        add("memory", handler / 1000 * peak_mb / 1024)
+    for memory, begun, reserved in rows(
+        ledger, "SELECT memory_mb, begun_ms, reserved_ms FROM reservations JOIN kinds ON kinds.id = kind"
+    ):
+        moment = dt.datetime.fromtimestamp(begun / 1000, dt.UTC)
+        meters = months.setdefault((moment.year, moment.month), {})
+        meters["provisioned"] = meters.get("provisioned", Decimal(0)) + Decimal(reserved) / 1000 * memory / 1024
+    return sum(_slow_month(book, meters, free_tier) for meters in months.values())
+
+
+def _slow_month(book, meters, free_tier):
+    total = Decimal(0)
+    known = {price.meter for price in book.price_list()}
+    for price in book.price_list():
+        left = meters.get(price.meter, Decimal(0))
+        if price.meter == "compute" and "provisioned-compute" not in known:
+            left += meters.get("provisioned-compute", Decimal(0))
+        if free_tier:
+            left = max(Decimal(0), left - price.free)
+        begin = Decimal(0)
+        for tier in price.steps():
+            width = left if tier.up_to is None else min(left, tier.up_to - begin)
+            total += width * tier.price / price.per
+            left -= width
+            begin = Decimal(tier.up_to or 0)
+    return int((total * 10**12).quantize(Decimal(1), ROUND_HALF_EVEN))
+
+
+@given(st.lists(reports, max_size=25), st.sampled_from(["lambda-x86", "lambda-arm", "own-machine"]), st.booleans())
+def test_the_bill_is_what_its_rows_say(found, name, free_tier):
+    book = find_book(name, None)
+    warm = Function(name="warm", where="", memory=1536, provisioned_concurrency=3)
+    with localcontext() as context, Ledger(MEMORY) as ledger:
+        context.prec = 60
+        ledger.write(found)
+        ledger.reserve("run", [warm], "node", int(NOON.timestamp() * 1000), 300_000)
+        connection = ledger.reader()
+        expected = slow_bill(ledger, book, free_tier)
+        for by in ("function", "trigger", "tenant", "tag", "tag:team", "day", "memory", "outcome"):
+            counted = cells(connection, BEGIN, END, by=by, init_billed=book.init_billed)
+            bill = make_bill(book, counted, BEGIN, END, by=by, free_tier=free_tier)
+            assert bill.cost == expected
+            assert sum(line.cost for line in bill.lines) == expected
+        connection.close()
+
+
+@given(st.lists(reports, max_size=8))
+def test_what_one_report_uses_is_what_the_ledger_sums_up(found):
+    found = list({(each.request_id, each.attempt): each for each in found}.values())
+    for init_billed in (True, False):
+        with Ledger(MEMORY) as ledger:
+            ledger.write(found)
+            expected = {}
+            for each in found:
+                usage = usage_of(each, init_billed=init_billed)
+                if usage.invocations:
+                    expected[each.function] = expected.get(each.function, Usage()) + usage
+            assert used(ledger, init_billed=init_billed) == expected
+
+
+def test_groups_have_names(ledger):
+    ledger.write([report(tags={"team": "web", "a": "b"}, tenant="acme"), report(function="g", memory_size_mb=256)])
+    assert set(used(ledger)) == {"f", "g"}
+    assert set(used(ledger, "tenant")) == {"acme", "(no tenant)"}
+    assert set(used(ledger, "tag")) == {"a=b team=web", "(no tags)"}
+    assert set(used(ledger, "tag:team")) == {"web", "(no team)"}
+    assert set(used(ledger, 'tag:x."y')) == {'(no x."y)'}
+    assert set(used(ledger, "day")) == {"2026-11-03"}
+    assert set(used(ledger, "memory")) == {"128 MB", "256 MB"}
+    with pytest.raises(ConfigurationError, match="not by 'functoin', did you mean 'function'"):
+        used(ledger, "functoin")
+
+
+# Warm environments.
+
+
+def test_warm_environments_are_billed_once_for_a_run_and_a_beginning(ledger):
+    function = Function(name="warm", where="", memory=1536, provisioned_concurrency=100, tags={"team": "web"})
+    begun = int(NOON.timestamp() * 1000)
+    for run in ("one", "one", "two"):
+        ledger.reserve(run, [function], "node", begun, 300_000)
+    usage = used(ledger)["warm"]
+    assert usage == Usage(reserved_mb_ms=2 * 100 * 1536 * 300_000)
+    assert set(used(ledger, "tag:team")) == {"web"}
+
+
+# Readers of streams.
+
+
+def test_what_is_read_is_kept_with_how_far_the_reader_is(ledger):
+    reading = Reading("reports", Position(), Position(2, "b"))
+    ledger.write([report(), report()], reading=reading)
+    assert ledger.position("reports") == (2, "b")
+    ledger.write([report()], reading=reading)
+    assert used(ledger)["f"].invocations == 2
+
+
+def test_a_step_that_fails_leaves_nothing(ledger):
+    ledger.write([report(function="before")])
+    unfit = report(function="new", request_id=object())
+    with pytest.raises(TypeError):
+        ledger.write([report(function="new"), unfit], reading=Reading("reports", Position(), Position(1, "a")))
+    assert ledger.position("reports") == (0, "")
+    ledger.write([report(function="new")])
+    assert {name: usage.invocations for name, usage in used(ledger).items()} == {"before": 1, "new": 1}
+
+
+# Budgets.
+
+
+def test_what_is_spent_is_summed_over_processes(tmp_path):
+    key, other = Spent("b", "acme", 0), Spent("b", "zeta", 0)
+    with Ledger(tmp_path / "ledger.db") as one, Ledger(tmp_path / "ledger.db") as two:
+        assert one.write([], {key: Usage(requests=2, mb_ms=5)}) == {key: Usage(requests=2, mb_ms=5)}
+        assert two.write([], {key: Usage(requests=1), other: Usage(mb_ms=1)}) == {
+            key: Usage(requests=3, mb_ms=5),
+            other: Usage(mb_ms=1),
+        }
+        assert one.spent(key) == Usage(requests=3, mb_ms=5)
+        assert one.spent(Spent("b", "acme", 1)) == Usage()
+
+
+# The file.
+
+
+def test_who_only_asks_leaves_nothing(tmp_path):
+    with Ledger(tmp_path / "in" / "ledger.db") as ledger:
+        assert not ledger.exists()
+        assert ledger.position("reports") == (0, "")
+        assert ledger.spent(Spent("b", "", 0)) == Usage()
+    assert not (tmp_path / "in").exists()
+
+
+def test_it_is_read_beside_whoever_writes_it_and_after(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.write([report()])
+        assert used(ledger)["f"].invocations == 1
+        reader = Ledger(tmp_path / "ledger.db")
+        assert used(reader)["f"].invocations == 1
+    (tmp_path / "ledger.db").chmod(0o444)
+    tmp_path.chmod(0o555)
+    try:
+        assert used(reader)["f"].invocations == 1
+    finally:
+        tmp_path.chmod(0o755)
+
+
+def test_two_processes_may_write_at_once(tmp_path):
+    ledgers = [Ledger(tmp_path / "ledger.db") for _ in range(4)]
+
+    def write(ledger):
+        for _ in range(25):
+            ledger.write([report(tenant=str(id(ledger)))])
+
+    threads = [threading.Thread(target=write, args=(ledger,)) for ledger in ledgers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert used(ledgers[0])["f"].invocations == 100
+    for ledger in ledgers:
+        ledger.close()
+
+
+def test_a_ledger_of_a_newer_release_is_refused(tmp_path):
+    path = tmp_path / "ledger.db"
+    with Ledger(path) as ledger:
+        ledger.write([report()])
+    connection = apsw.Connection(str(path))
+    connection.pragma("user_version", VERSION + 1)
+    connection.close()
+    before = path.read_bytes()
+    for use in (lambda: Ledger(path).reader(), lambda: Ledger(path).write([report()])):
+        with pytest.raises(ConfigurationError, match=rf"has the form {VERSION + 1}.*a newer one wrote it") as raised:
+            use()
+        assert raised.value.where == str(path)
+    assert path.read_bytes() == before
+
+
+def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "ledger.db"
+    path.write_text("my shopping list" * 100)
+    with pytest.raises(ConfigurationError, match=r"cannot be written: .*not a database"):
+        Ledger(path).write([report()])
+    with pytest.raises(ConfigurationError, match=r"cannot be read: .*not a database"):
+        Ledger(path).reader()
+    path.unlink()
+    connection = apsw.Connection(str(path))
+    connection.execute("CREATE TABLE mine (a)")
+    connection.close()
+    before = path.read_bytes()
+    for use in (lambda: Ledger(path).reader(), lambda: Ledger(path).write([report()])):
+        with pytest.raises(ConfigurationError, match="this is no ledger of fnframe-billing"):
+            use()
+    assert path.read_bytes() == before
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        Ledger(tmp_path / "ledger.db" / "below").write([report()])
+
+
+# What is forgotten.
+
+
+def test_old_rows_are_forgotten_and_their_sums_are_not(ledger):
+    old = [report(started_at=NOON - dt.timedelta(days=90 - n)) for n in range(5)]
+    ledger.write([*old, report(), report()])
+    before = used(ledger)
+    assert ledger.prune(int(NOON.timestamp() * 1000) - 1, keep_from=3) == 2
+    assert ledger.prune(int(NOON.timestamp() * 1000) - 1) == 3
+    assert ledger.prune(int(NOON.timestamp() * 1000) - 1) == 0
+    assert [row for (row,) in rows(ledger, "SELECT id FROM invocations")] == [6, 7]
+    assert used(ledger) == before
+    ledger.prune(int(NOON.timestamp() * 1000) + 1)
+    ledger.write([report()])
+    assert rows(ledger, "SELECT id FROM invocations") == [(8,)], "who reads by id must not meet one again"
+
+
+def test_a_clock_that_steps_back_writes_into_hours_that_are_there(ledger):
+    moments = [NOON, NOON + dt.timedelta(hours=1), NOON - dt.timedelta(days=40), NOON]
+    ledger.write([report(started_at=moment) for moment in moments])
+    ledger.write([report(started_at=moment) for moment in reversed(moments)])
+    connection = ledger.reader()
+    days = {cell.day: cell.usage.invocations for cell in cells(connection, BEGIN, END)}
+    assert days == {dt.date(2026, 9, 24): 2, dt.date(2026, 11, 3): 6}
+    assert extent(connection) == (dt.date(2026, 9, 24), dt.date(2026, 11, 3))
+    bill = make_bill(X86, cells(connection, BEGIN, END), BEGIN, END, by="function")
+    assert bill.usage.invocations == 8
+    connection.close()
+
+
+def test_an_empty_ledger_has_no_days(ledger):
+    connection = ledger.reader()
+    assert extent(connection) is None
+    assert list(cells(connection, BEGIN, END)) == []
+    connection.close()

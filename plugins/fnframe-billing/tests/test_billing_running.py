@@ -1,0 +1,339 @@
+"""A running app and its bill: what is recorded, and what a program can ask."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import shutil
+import threading
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import apsw
+import msgspec
+import pytest
+from billing_reports import report
+from fnframe_billing import Billing, Cost
+from fnframe_billing.consumer import Consumer
+from fnframe_billing.ledger import Ledger
+from fnframe_billing.schema import VERSION
+from fnframe_billing.usage import Usage
+
+from fnframe import ConfigurationError, FnframeError, hookimpl
+from fnframe.engine.memory import MemoryEngine
+from fnframe.engine.memory_stream import Retention
+from fnframe.engine.protocol import REPORTS, EngineOptions, record_of
+from fnframe.environment.target import load_app
+from fnframe.runtime.running import run_target
+from fnframe.testing.clock import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def shop(kit, tmp_path):
+    """The app in a folder of its own."""
+    return str(shutil.copy(kit.SHOP, tmp_path / "shop.py"))
+
+
+class Heard:
+    def __init__(self):
+        self.reports = []
+
+    @hookimpl
+    def fnframe_invocation_reported(self, report):
+        self.reports.append(report)
+
+
+async def test_every_invocation_is_in_the_ledger_once(shop, tmp_path, kit):
+    heard = Heard()
+    async with run_target(shop, plugins=[heard], settings={"retry_base": 0.001}) as running:
+        for number in range(5):
+            (await running.invoke("order", {"customer": f"c{number % 2}"})).unwrap()
+        await running.invoke("fails")
+        await running.invoke("inline")
+        await running.enqueue("fails")
+        await running.enqueue("chain", {"customer": "c0"})
+        await running.drained()
+    ledger = Ledger(tmp_path / ".fnframe" / "ledger.db")
+    rows = kit.rows(ledger, "SELECT request_id, attempt FROM invocations")
+    assert sorted(rows) == sorted((each.request_id, each.attempt) for each in heard.reports)
+    used = {name: (usage.invocations, usage.failures) for name, usage in kit.used(ledger).items()}
+    assert used == {"order": (6, 0), "fails": (3, 3), "inline": (1, 0), "chain": (1, 0)}
+    assert {name: usage.invocations for name, usage in kit.used(ledger, "tenant").items()} == {
+        "c0": 4, "c1": 2, "(no tenant)": 5,
+    }  # fmt: skip
+    assert {name: usage.invocations for name, usage in kit.used(ledger, "tag:team").items()} == {
+        "web": 6, "(no team)": 5,
+    }  # fmt: skip
+    assert sorted(path.name for path in (tmp_path / ".fnframe").iterdir()) == ["ledger.db"]
+
+
+async def test_a_program_asks_for_the_bill_and_for_the_cost_of_one_invocation(shop):
+    async with run_target(shop, settings={"billing.ledger": "memory:"}) as running:
+        billing = running.billing
+        assert isinstance(billing, Billing)
+        outcomes = [await running.invoke("order", {"customer": "acme"}) for _ in range(3)]
+        bill = await billing.summary()
+        (line,) = bill.lines
+        assert (line.usage.invocations, line.cost) == (3, 0)
+        costs = [billing.cost(outcome) for outcome in outcomes]
+        assert sum(round(cost.amount * 10**12) for cost in costs) == pytest.approx(line.list_cost, abs=3)
+        assert [cost.billed_ms * 256 for cost in costs] == [cost.gb_seconds * 1_024_000 for cost in costs]
+        assert {line.group for line in (await billing.summary("tenant")).lines} == {"acme"}
+        today = dt.datetime.now(dt.UTC).date()
+        before = await billing.summary(begin=today - dt.timedelta(days=90), end=today - dt.timedelta(days=60))
+        assert (before.lines, before.cost) == ((), 0)
+        with pytest.raises(ConfigurationError, match="not by 'color'"):
+            await billing.summary("color")
+
+
+def test_the_published_price_of_a_cold_start(kit):
+    """3.01 + 110.10 ms at 128 MB: 114 ms are billed."""
+    from fnframe_billing.book import find_book
+
+    billing = Billing(Ledger("memory:"), find_book("lambda-x86", None))
+    cold = report(duration_ms=3.01, init_duration_ms=110.10)
+    assert billing.cost(cold) == Cost(Decimal("4.37500475e-7"), "USD", 114, Decimal("0.01425"), 1, "lambda-x86 2026-11")
+    assert billing.cost(report(environment_id="", duration_ms=0.0)).amount == 0
+
+
+def test_synchronous_programs_ask_too(shop):
+    app = load_app(shop)
+    with app.run_in_thread(target=shop, billing={"ledger": "memory:"}) as running:
+        threads = [threading.Thread(target=running.invoke, args=("order", {"customer": "a"})) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        outcome = running.invoke("order", {"customer": "b"})
+        assert running.billing.cost(outcome).requests == 1
+        lines = running.billing.summary("tenant").lines
+        assert {line.group: line.usage.invocations for line in lines} == {"a": 8, "b": 1}
+
+
+async def test_before_the_reply_means_before_the_reply(shop, tmp_path, kit):
+    ledger = Ledger(tmp_path / ".fnframe" / "ledger.db")
+    async with run_target(shop, settings={"billing.commit": "before-reply"}) as running:
+        for _ in range(3):
+            outcome = await running.invoke("order", {"customer": "a"})
+            rows = kit.rows(ledger, "SELECT 1 FROM invocations WHERE request_id = ?", outcome.report.request_id)
+            assert rows == [(1,)]
+        async with anyio.create_task_group() as tasks:
+            for _ in range(32):
+                tasks.start_soon(running.invoke, "order", {"customer": "a"})
+        assert kit.used(ledger)["order"].invocations == 35
+
+
+async def test_who_only_looks_at_an_app_leaves_nothing(shop, tmp_path):
+    async with run_target(shop, serve="none") as running:
+        assert (await running.billing.summary()).lines == ()
+    assert not (tmp_path / ".fnframe").exists()
+
+
+async def test_without_billing_nothing_is_recorded(shop, tmp_path):
+    async with run_target(shop, settings={"billing.enabled": False}) as running:
+        await running.invoke("order", {})
+        with pytest.raises(AttributeError):
+            running.billing  # noqa: B018
+    assert not (tmp_path / ".fnframe").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"billing.price": "lambda-x68"}, "did you mean 'lambda-x86'"),
+        ({"billing.price": "gone.toml"}, "gone.toml: this price book cannot be read"),
+        ({"billing.commit": "now"}, "expected one of 'grouped', 'before-reply', found 'now'"),
+        ({"billing.keep_days": "0"}, "billing.keep_days: expected `int` >= 1, found '0'"),
+        ({"billing.ledgr": "x"}, "unknown key 'billing.ledgr', did you mean 'billing.ledger'"),
+    ],
+)
+async def test_what_is_set_wrong_is_told_at_start(shop, settings, problem):
+    with pytest.raises(ConfigurationError, match=problem):
+        async with run_target(shop, settings=settings):
+            pass
+
+
+async def test_a_ledger_of_a_newer_release_is_told_at_start(shop, tmp_path):
+    with Ledger(tmp_path / ".fnframe" / "ledger.db") as ledger:
+        ledger.write([report()])
+    connection = apsw.Connection(str(tmp_path / ".fnframe" / "ledger.db"))
+    connection.pragma("user_version", VERSION + 1)
+    connection.close()
+    with pytest.raises(ConfigurationError, match="a newer one wrote it"):
+        async with run_target(shop):
+            pass
+
+
+async def test_a_place_that_cannot_be_written_to_is_told_at_start(shop, tmp_path):
+    with pytest.raises(ConfigurationError, match=r"ledger.db: the ledger cannot be kept here.*enabled = false"):
+        async with run_target(shop, settings={"billing.ledger": "shop.py/in/ledger.db"}):
+            pass
+
+
+async def test_a_ledger_that_cannot_be_written_is_written_later(shop, tmp_path, kit, caplog):
+    """A disk is full for a while: nothing is lost."""
+    caplog.set_level(logging.ERROR, "fnframe.billing")
+    async with run_target(shop) as running:
+        await running.invoke("order", {"customer": "a"})
+        await running.billing.summary()
+        blocker = apsw.Connection(str(tmp_path / ".fnframe" / "ledger.db"))
+        blocker.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON invocations BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+        await running.invoke("order", {"customer": "b"})
+        with anyio.fail_after(10):
+            while "the ledger cannot be written" not in caplog.text:
+                await anyio.sleep(0.005)
+        blocker.execute("DROP TRIGGER full")
+        blocker.close()
+        assert {line.group for line in (await running.billing.summary("tenant")).lines} == {"a", "b"}
+
+
+# Environments that are kept warm.
+
+WARM = """
+from fnframe import App
+
+app = App("warm")
+
+
+@app.function(memory=1536, provisioned_concurrency=1)
+def warm():
+    pass
+"""
+
+
+async def test_warm_environments_are_billed_by_slots_of_five_minutes(tmp_path, kit):
+    (tmp_path / "warm.py").write_text(WARM)
+    clock = ManualClock()
+    ledger = Ledger(tmp_path / ".fnframe" / "ledger.db")
+    slot = 1536 * 300_000
+
+    async def reserved(slots):
+        with anyio.fail_after(10):
+            while not ledger.exists() or kit.used(ledger).get("warm", Usage()).reserved_mb_ms != slots * slot:
+                await anyio.sleep(0.005)
+
+    async with run_target(str(tmp_path / "warm.py"), clock=clock):
+        await reserved(1)
+        clock.advance(299)
+        await reserved(1)
+        clock.advance(1)
+        await reserved(2)
+    assert kit.rows(ledger, "SELECT reserved_ms FROM reservations") == [(300_000,), (300_000,)]
+
+
+async def test_old_rows_are_forgotten(shop, tmp_path, kit):
+    ledger = Ledger(tmp_path / ".fnframe" / "ledger.db")
+    now = dt.datetime.now(dt.UTC)
+    ledger.write([report(started_at=now - dt.timedelta(days=days)) for days in (63, 62.5, 61)])
+    async with run_target(shop):
+        with anyio.fail_after(10):
+            while kit.rows(ledger, "SELECT count(*) FROM invocations") != [(1,)]:
+                await anyio.sleep(0.005)
+    assert kit.used(ledger)["f"].invocations == 3
+    ledger.close()
+
+
+# The stream of reports.
+
+
+@pytest.fixture
+async def engine(anyio_backend):
+    async with MemoryEngine(EngineOptions(directory=Path())) as engine:
+        yield engine
+
+
+async def publish(engine, *reports):
+    await engine.stream(REPORTS).publish([record_of(each) for each in reports])
+
+
+def asynchronous(**fields):
+    return report(invocation_type="asynchronous", **fields)
+
+
+async def test_the_stream_is_taken_from_where_the_ledger_is(engine, tmp_path, kit):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        await publish(engine, *[asynchronous() for _ in range(5)])
+        await Consumer(engine.stream(REPORTS), ledger).catch_up()
+        await publish(engine, asynchronous())
+        consumer = Consumer(engine.stream(REPORTS), ledger)
+        await consumer.catch_up()
+        await consumer.catch_up()
+        assert kit.used(ledger)["f"].invocations == 6
+        assert ledger.position("reports").position == 6
+
+
+async def test_a_stream_that_began_anew_is_taken_from_its_beginning(tmp_path, kit):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        for count in (3, 2, 5, 1):  # Fewer than before, as many and more.
+            async with MemoryEngine(EngineOptions(directory=Path())) as engine:
+                await publish(engine, *[asynchronous() for _ in range(count)])
+                await Consumer(engine.stream(REPORTS), ledger).catch_up()
+        assert kit.used(ledger)["f"].invocations == 11
+
+
+async def test_what_left_the_stream_is_told(engine, tmp_path, kit, caplog):
+    caplog.set_level(logging.ERROR, "fnframe.billing")
+    engine.stream(REPORTS)._retention = Retention(86_400, 3)
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        consumer = Consumer(engine.stream(REPORTS), ledger)
+        await publish(engine, asynchronous())
+        await consumer.catch_up()
+        await publish(engine, *[asynchronous() for _ in range(8)])
+        await consumer.catch_up()
+        assert kit.used(ledger)["f"].invocations == 4
+    assert "5 reports left their stream before they were billed" in caplog.text
+
+
+async def test_two_readers_of_one_ledger_take_each_report_once(engine, tmp_path, kit):
+    ledgers = [Ledger(tmp_path / "ledger.db") for _ in range(2)]
+    async with anyio.create_task_group() as tasks:
+        for ledger in ledgers:
+            tasks.start_soon(Consumer(engine.stream(REPORTS), ledger).run)
+        for _ in range(20):
+            await publish(engine, *[asynchronous() for _ in range(10)])
+            await anyio.lowlevel.checkpoint()
+        with anyio.fail_after(10):
+            while not ledgers[0].exists() or ledgers[0].position("reports").position < 200:
+                await anyio.sleep(0.005)
+        tasks.cancel_scope.cancel()
+    assert kit.used(ledgers[0])["f"].invocations == 200
+    for ledger in ledgers:
+        ledger.close()
+
+
+async def test_a_record_that_is_no_report_is_told_and_left_out(engine, tmp_path, kit, caplog):
+    record = record_of(asynchronous())
+    await engine.stream(REPORTS).publish([msgspec.structs.replace(record, body=b"{}", id="broken"), record])
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        await Consumer(engine.stream(REPORTS), ledger).catch_up()
+        assert kit.used(ledger)["f"].invocations == 1
+    assert "record broken of the reports is none" in caplog.text
+
+
+async def test_a_stream_that_fails_is_read_again(engine, tmp_path, kit, caplog, monkeypatch):
+    monkeypatch.setattr("fnframe_billing.consumer.RETRY", 0.01)
+    stream, failures = engine.stream(REPORTS), [FnframeError("the engine is away"), FnframeError("still")]
+
+    class Failing:
+        def __getattr__(self, name):
+            return getattr(stream, name)
+
+        async def read(self, *arguments, **options):
+            if failures:
+                raise failures.pop()
+            return await stream.read(*arguments, **options)
+
+    await publish(engine, asynchronous())
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Consumer(Failing(), ledger).run)
+            with anyio.fail_after(10):
+                while not ledger.exists() or not kit.used(ledger):
+                    await anyio.sleep(0.005)
+            tasks.cancel_scope.cancel()
+    assert "still" in caplog.text

@@ -1,0 +1,1 @@
+"""What fnframe's plugin manager finds."""

@@ -1,0 +1,269 @@
+"""The one thread that uses the database: it does what waits in one transaction, and then wakes the callers."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+import uuid
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import anyio.lowlevel
+
+from fnframe.errors import EngineFailed
+
+from .bodies import Bodies
+from .database import Database
+from .line import Line, elsewhere, forget
+from .messages import forget_ids, next_moment
+from .pipes import Pipe, call
+from .transaction import Transaction
+
+if TYPE_CHECKING:
+    from fnframe.engine.protocol import EngineOptions
+
+    from .place import Place
+    from .request import Request
+
+log = logging.getLogger("fnframe.sqlite")
+
+Answer = TypeVar("Answer")
+
+TOGETHER = 1000
+"""So many requests share a transaction at the most."""
+
+LOOK = 0.5
+"""Seconds after which those who wait are looked after, should another process have ended before it could call."""
+
+TIDY, SWEEP = 1.0, 3600.0
+"""Seconds between two times of forgetting ids, and of removing files that no row names."""
+
+
+class Writer:
+    """Owns the thread and the connection. What is public is for the event loop."""
+
+    def __init__(self, place: Place, options: EngineOptions) -> None:
+        self.bodies = Bodies(place.beside / "bodies")
+        self.partitions: dict[str, int] = {}
+        """So many partitions each stream has that is known here."""
+        self._place = place
+        self._options = options
+        self._engine = uuid.uuid4().hex
+        self._requests: deque[Request[Any]] = deque()
+        self._idle = False
+        self._closing = False
+        self._look = False
+        self._failure: Exception | None = None
+        self._alarm = math.inf
+        self._alarm_changed = anyio.Event()
+        # What follows belongs to the thread.
+        self._line = Line()
+        self._seen = 0
+        self._dead: set[str] = set()
+        self._tidied = self._swept = -math.inf
+
+    def open(self) -> None:
+        """Open the database; it may take a while. Raises `ConfigurationError`."""
+        self._pipe = Pipe(self._place.beside, self._engine)
+        try:
+            self._database = Database(self._place)
+        except BaseException:
+            self._pipe.close()
+            raise
+
+    def start(self) -> None:
+        """Begin to work for the event loop that runs here."""
+        loop: Any = anyio.lowlevel.current_token().native_token
+        self._post = loop.call_soon_threadsafe if hasattr(loop, "call_soon_threadsafe") else loop.run_sync_soon
+        self._ended = anyio.Event()
+        threading.Thread(target=self._work, name=f"fnframe-sqlite {self._place.file.name}", daemon=True).start()
+
+    async def close(self) -> None:
+        """Do what was asked for, then close the database."""
+        self._closing = True
+        self._wake()
+        await self._ended.wait()
+
+    async def ask(self, request: Request[Answer], *, wait: float = math.inf) -> Answer:
+        """Have it done, and return its answer or raise its error; one that is patient waits so many seconds.
+
+        Cancelled, it happens whole or not at all.
+        """
+        self.tell(request)
+        try:
+            if wait < math.inf:
+                clock = self._options.clock
+                await clock.wait(request.done, clock.monotonic() + wait)
+                if not request.done.is_set():
+                    request.patient = False
+                    self._look_again()
+            await request.done.wait()
+        except BaseException:
+            self._abandon(request)
+            raise
+        if request.error is not None:
+            raise request.error
+        return request.answer  # type: ignore[return-value]
+
+    def tell(self, request: Request[Any]) -> None:
+        """Have it done, without waiting."""
+        if self._failure is not None:
+            request.error = self._failure
+            request.done.set()
+        else:
+            self._requests.append(request)
+            self._wake()
+
+    async def keep_time(self) -> None:
+        """Let those who wait look again when a delay or a lease is over, until cancelled."""
+        clock = self._options.clock
+        while True:
+            self._alarm_changed = anyio.Event()
+            await clock.wait(self._alarm_changed, clock.monotonic() + self._alarm - clock.time())
+            if self._alarm <= clock.time():
+                self._alarm = math.inf
+                self._look_again()
+
+    def _abandon(self, request: Request[Any]) -> None:
+        request.abandoned = True
+        if request.done.is_set():
+            _undo(request)
+        elif request.channel is not None:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._look = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._idle:
+            self._idle = False
+            self._pipe.wake()
+
+    def _finish(self, requests: list[Request[Any]], alarm: float) -> None:
+        """Wake the callers, and set the alarm."""
+        for request in requests:
+            request.done.set()
+            if request.abandoned:
+                _undo(request)
+        if alarm != self._alarm:
+            self._alarm = alarm
+            self._alarm_changed.set()
+
+    def _fail(self, problem: Exception) -> None:
+        """Nothing will be done any more."""
+        self._failure = problem
+        for request in [*self._requests, *self._line]:
+            request.error = problem
+            request.done.set()
+        self._ended.set()
+
+    # From here on in the thread.
+
+    def _work(self) -> None:
+        problem: Exception = EngineFailed(f"{self._place.file}: the engine was closed")
+        try:
+            while self._wait():
+                requests = [self._requests.popleft() for _ in range(min(len(self._requests), TOGETHER))]
+                self._do([request for request in requests if not request.abandoned])
+            self._leave()
+        except BaseException as error:
+            log.exception("%s: the engine has failed", self._place.file)
+            problem = EngineFailed(f"{self._place.file}: the engine has failed ({type(error).__name__}: {error})")
+        finally:
+            self._database.close()
+            self._pipe.close()
+            self._tell_loop(self._fail, problem)
+
+    def _wait(self) -> bool:
+        """Return when there is something to do; False when there never will be."""
+        while not (self._requests or self._look or self._closing):
+            self._idle = True
+            if not (self._requests or self._look or self._closing):
+                self._pipe.wait(self._time_to_look())
+            self._idle = False
+            if self._line and (self._database.changed() != self._seen or time.monotonic() >= self._line.yields_until):
+                self._look = True
+        return bool(self._requests) or not self._closing
+
+    def _time_to_look(self) -> float | None:
+        return max(min(LOOK, self._line.yields_until - time.monotonic()), 0.0) if self._line else None
+
+    def _do(self, requests: list[Request[Any]]) -> None:
+        """Do these together; where that fails, one after the other, so that none fails because of another."""
+        alarm = self._alarm
+        try:
+            finished, alarm = self._transact(requests)
+        except Exception as error:
+            if len(requests) > 1:
+                for request in requests:
+                    self._do([request])
+                return
+            problem = self._database.failed(error)
+            if not requests:
+                log.warning("%s; trying again", problem)
+                self._seen = -1
+            for request in requests:
+                request.error = problem
+            finished = requests
+        if finished or alarm != self._alarm:
+            self._tell_loop(self._finish, finished, alarm)
+
+    def _transact(self, requests: list[Request[Any]]) -> tuple[list[Request[Any]], float]:
+        """Those that are finished, and when the next delay or lease is over, if anybody waits for it."""
+        look = self._look
+        if look:
+            self._look = False  # Before what is looked at, so that no call gets lost.
+        if not look and not any(request.writes for request in requests):
+            with self._database.reading():
+                tx = self._transaction(writes=False)
+                for request in requests:
+                    request.run(tx)
+            return requests, self._alarm
+        with self._database.writing(synced=any(request.synced for request in requests)):
+            tx = self._transaction(writes=True)
+            seen = self._database.changed()
+            forget(tx, self._dead)
+            finished = self._line.run(tx, requests, look=look or seen != self._seen)
+            self._tidy(tx)
+            called = elsewhere(tx)
+            alarm = next_moment(tx) if self._line.goes_on() else math.inf
+            tx.end()
+        self._line.keep()
+        self._seen = seen
+        self._dead = {engine for engine in called if not call(self._place.beside, engine)}
+        if self._dead:
+            self._look = True
+        self.bodies.remove(tx.unneeded)
+        return finished, alarm
+
+    def _transaction(self, *, writes: bool) -> Transaction:
+        connection = self._database.connection
+        return Transaction(connection, self.bodies, self._options, self._engine, self.partitions, writes=writes)
+
+    def _tidy(self, tx: Transaction) -> None:
+        now = time.monotonic()
+        if now > self._tidied + TIDY:
+            self._tidied = now
+            forget_ids(tx)
+        if now > self._swept + SWEEP:
+            self._swept = now
+            self.bodies.sweep(tx)
+
+    def _leave(self) -> None:
+        """Stand in no line any more."""
+        with suppress(Exception), self._database.writing(synced=False):
+            forget(self._transaction(writes=True), {self._engine})
+
+    def _tell_loop(self, *call_: Any) -> None:
+        with suppress(RuntimeError):  # It has ended.
+            self._post(*call_)
+
+
+def _undo(request: Request[Any]) -> None:
+    if request.undo is not None and request.error is None and request.answer is not None:
+        request.undo(request.answer)

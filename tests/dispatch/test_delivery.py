@@ -1,0 +1,151 @@
+"""Whatever fails, and whenever a host ends: nothing is lost, and order holds within groups and keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from hosts import running
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fnframe import App, Batch, QueueTrigger, StreamTrigger
+from fnframe.engine.memory import MemoryEngine
+from fnframe.engine.protocol import EngineOptions
+from fnframe.testing.clock import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+EXAMPLES = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+
+class Orders(QueueTrigger, frozen=True):
+    """A stranger's trigger, on a queue of the engine."""
+
+    async def run(self, mapping: Any, *, task_status: Any) -> None:
+        await mapping.poll(mapping.queue("orders"), task_status=task_status)
+
+
+class Clicks(StreamTrigger, frozen=True):
+    """A stranger's trigger, on a stream of the engine."""
+
+    async def run(self, mapping: Any, *, task_status: Any) -> None:
+        await mapping.poll(mapping.stream("clicks"), task_status=task_status)
+
+
+class Log:
+    """What a handler began with and what it did. Each record says how often it fails, and how."""
+
+    def __init__(self) -> None:
+        self.failed: dict[str, int] = {}
+        self.begun: list[list[str]] = []
+        self.done: set[str] = set()
+        self.out_of_turn: list[tuple[str, list[str]]] = []
+        self.order: dict[str, list[str]] = {}
+
+    def app(self, trigger: Any) -> App:
+        app = App("property")
+
+        @app.function(trigger, isolation="inline")
+        async def handle(batch: Batch) -> None:
+            names = [record.data["name"] for record in batch]
+            self.begun.append(names)
+            self._check(names)
+            await anyio.lowlevel.checkpoint()
+            blocked: set[object] = set()
+            for record in batch:
+                name, place = record.data["name"], None if record.position else record.key
+                if self.failed.get(name, 0) < record.data["fails"]:
+                    self.failed[name] = self.failed.get(name, 0) + 1
+                    if record.data["how"] == "raise":
+                        raise ValueError(name)
+                    batch.fail(record)
+                    blocked.add(place)
+                elif place not in blocked:  # Else it comes again, behind the one that failed.
+                    self.done.add(name)
+
+        return app
+
+    def _check(self, names: list[str]) -> None:
+        """What comes before another in its group or key must be done, or be ahead of it in the same batch."""
+        for place, name in enumerate(names):
+            for order in self.order.values():
+                if name in order:
+                    before = set(order[: order.index(name)]) - self.done - set(names[:place])
+                    if before:
+                        self.out_of_turn.append((name, sorted(before)))
+
+
+PLANS = st.lists(
+    st.fixed_dictionaries(
+        {"key": st.sampled_from("ab"), "fails": st.integers(0, 2), "how": st.sampled_from(["raise", "name"])}
+    ),
+    max_size=10,
+)
+ENDS = st.lists(st.integers(1, 12), max_size=4)
+"""After so many turns a host ends at once, and another takes its place."""
+
+
+async def work_off(log: Log, app: App, engine: MemoryEngine, clock: ManualClock, ends: list[int]) -> None:
+    for turns in ends:
+        async with running(app, engine, clock):
+            for _ in range(turns):
+                clock.advance(0.3)
+                await anyio.lowlevel.checkpoint()
+    with anyio.fail_after(20):
+        async with running(app, engine, clock) as host, anyio.create_task_group() as tasks:
+
+            async def turn() -> None:
+                while True:
+                    clock.advance(0.3)
+                    await anyio.sleep(0)
+
+            tasks.start_soon(turn)
+            await host.drained()
+            tasks.cancel_scope.cancel()
+
+
+@EXAMPLES
+@given(plan=PLANS, ends=ENDS, size=st.integers(1, 4), concurrency=st.integers(1, 3))
+async def test_a_queue_loses_nothing_and_keeps_groups_in_order(plan, ends, size, concurrency):
+    log, clock = Log(), ManualClock()
+    engine = MemoryEngine(EngineOptions(directory=Path(), clock=clock))
+    trigger = Orders(batch_size=size, window=0.5 * (size % 2), maximum_concurrency=concurrency, maximum_attempts=20)
+    app = log.app(trigger if size > 1 else Orders(batch_size=1, maximum_concurrency=concurrency, maximum_attempts=20))
+    async with running(App_of_nothing, engine, clock) as host:
+        for number, each in enumerate(plan):
+            name = f"{each['key']}{number}"
+            log.order.setdefault(each["key"], []).append(name)
+            await host.queue("orders").send({"name": name, **each}, id=name, group=each["key"])
+    await work_off(log, app, engine, clock, ends)
+    assert log.out_of_turn == []
+    assert log.done == {name for order in log.order.values() for name in order}
+    statistics = await engine.queue("orders").statistics()
+    assert (statistics.total, statistics.dead) == (0, 0)
+
+
+@EXAMPLES
+@given(plan=PLANS, ends=ENDS, size=st.integers(1, 4), lanes=st.integers(1, 3), bisect=st.booleans())
+async def test_a_stream_loses_nothing_and_keeps_keys_in_order(plan, ends, size, lanes, bisect):
+    log, clock = Log(), ManualClock()
+    engine = MemoryEngine(EngineOptions(directory=Path(), clock=clock, stream_partitions=2))
+    app = log.app(Clicks(batch_size=size, lanes=lanes, bisect=bisect))
+    async with running(App_of_nothing, engine, clock) as host:
+        for number, each in enumerate(plan):
+            name = f"{each['key']}{number}"
+            log.order.setdefault(each["key"], []).append(name)
+            await host.stream("clicks").publish({"name": name, **each}, key=each["key"])
+    await work_off(log, app, engine, clock, ends)
+    assert log.out_of_turn == []
+    assert log.done == {name for order in log.order.values() for name in order}
+
+
+App_of_nothing = App("nothing")
+
+
+@App_of_nothing.function(isolation="inline")
+async def nothing() -> None: ...

@@ -1,0 +1,123 @@
+"""A host's part of delivery, without processes: inline functions, and an engine that several hosts may share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from fnframe.dispatch.acceptance import Acceptance
+from fnframe.dispatch.delivery import Delivery
+from fnframe.dispatch.destinations import Destinations
+from fnframe.dispatch.dispatcher import Dispatcher
+from fnframe.dispatch.retry import RetryPolicy
+from fnframe.dispatch.verdict import Judge
+from fnframe.environment.inline import Inline
+from fnframe.runtime.producers import QueueProducer, StreamProducer
+from fnframe.trigger import kind_of
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from fnframe import App, Event, Outcome, State, Trigger
+    from fnframe.clock import Clock
+    from fnframe.engine.protocol import Engine, Queue, Stream
+    from fnframe.function import Function
+
+
+POLICY = RetryPolicy(0.1, 1.0)
+
+
+class Binding:
+    """`fnframe.Mapping` of a host."""
+
+    grace = 5.0
+    debug = False
+    app = "test"
+    settings: Any = None
+    directory = Path()
+
+    def __init__(self, host: Host, function: Function, trigger: Trigger) -> None:
+        self._host = host
+        self.function = function
+        self.trigger = trigger
+        self.state: State = host.engine.state(f"mapping:{function.name}:{trigger.identity()}")
+
+    def passes(self, event: Event) -> bool:
+        return True
+
+    async def invoke(self, event: Event) -> Outcome:
+        return await self._host.dispatcher.invoke(self.function.name, event, event.id)
+
+    async def enqueue(self, event: Event) -> bool:
+        return await self._host.acceptance.enqueue(self.function.name, event, trigger=kind_of(self.trigger))
+
+    def queue(self, name: str) -> Queue:
+        return self._host.engine.queue(name)
+
+    def stream(self, name: str) -> Stream:
+        return self._host.engine.stream(name)
+
+    async def poll(self, source: Queue | Stream, *, task_status: Any) -> None:
+        await self._host.delivery.poll(self, source, task_status=task_status)
+
+
+class Host:
+    """One process: made by `running`."""
+
+    def __init__(self, app: App, engine: Engine, clock: Clock, tasks: TaskGroup, policy: RetryPolicy) -> None:
+        self.engine = engine
+        self.dispatcher = Dispatcher(Judge("test"), self._deliver, None, None)
+        manifest = app.manifest()
+        self.dispatcher.serve(manifest, lambda function: Inline(app, manifest.limits.response_payload))
+        self.delivery = Delivery(
+            engine,
+            self.dispatcher,
+            Destinations(Path(), self._to_destination),
+            clock,
+            tasks,
+            policy=policy,
+            concurrency=4,
+            settled=None,
+        )
+        self.acceptance = Acceptance(
+            engine, self.dispatcher, check_running=lambda: None, arrived=self.delivery.poll_function
+        )
+
+    def queue(self, name: str) -> QueueProducer:
+        return QueueProducer(name, self.acceptance)
+
+    def stream(self, name: str) -> StreamProducer:
+        return StreamProducer(name, self.acceptance)
+
+    async def drained(self) -> None:
+        await self.delivery.drained()
+
+    async def _deliver(self, invocation: Any, send: Any) -> Any:
+        return await self.acceptance.from_handler(invocation, send)
+
+    async def _to_destination(self, function: str, event: Event) -> None:
+        await self.acceptance.enqueue(function, event, trigger="destination")
+
+
+@asynccontextmanager
+async def running(app: App, engine: Engine, clock: Clock, *, policy: RetryPolicy = POLICY) -> AsyncIterator[Host]:
+    """Run an app's triggers and pollers. Leaving it ends them at once, as a second SIGTERM does."""
+    async with anyio.create_task_group() as tasks:
+        host = Host(app, engine, clock, tasks, policy)
+        await host.delivery.serve(app.manifest())
+        for definition in app.definitions.values():
+            for trigger in definition.triggers:
+                await tasks.start(_run, trigger, Binding(host, definition.function, trigger))
+        try:
+            yield host
+        finally:
+            host.delivery.end()
+            tasks.cancel_scope.cancel()
+
+
+async def _run(trigger: Trigger, binding: Binding, *, task_status: Any) -> None:
+    await trigger.run(binding, task_status=task_status)
