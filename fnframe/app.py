@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -29,10 +31,13 @@ in_template = False
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """What the process that holds the code knows of a function: configuration, handler and trigger objects."""
+    """What the process that holds the code knows of a function: configuration, handler and trigger objects.
+
+    `handler` is None where an environment provider runs the function.
+    """
 
     function: Function
-    handler: Callable[..., Any]
+    handler: Callable[..., Any] | None
     triggers: tuple[Trigger, ...]
 
 
@@ -106,12 +111,7 @@ class App:
             if not inspect.isroutine(inspect.unwrap(handler)) or inspect.isbuiltin(handler):
                 raise ConfigurationError(f"a handler must be a Python function, found {handler!r}", where=asked)
             where = schema.where_defined(handler)
-            for trigger in triggers:
-                if not isinstance(trigger, Trigger):
-                    hint = " (have you forgotten the parentheses?)" if isinstance(trigger, type) else ""
-                    raise ConfigurationError(
-                        f"expected a trigger such as Files(...), found {trigger!r}{hint}", where=where
-                    )
+            _check_triggers(triggers, where)
             _refuse_twice(triggers, where)
             self._add(
                 Function(
@@ -141,6 +141,25 @@ class App:
 
         return decorate
 
+    def lambda_function(self, name: str, *triggers: Trigger, **options: Any) -> None:
+        """Declare a function written for AWS Lambda: `app.lambda_function("resize", handler="pkg.mod.handler")`.
+
+        Needs fnframe-lambda; `fnframe_lambda.function` tells the options. Raises `ConfigurationError` at this line.
+        """
+        where = _caller()
+        if importlib.util.find_spec("fnframe_lambda") is None:
+            raise ConfigurationError("app.lambda_function needs: pip install fnframe-lambda", where=where)
+        importlib.import_module("fnframe_lambda").function(self, name, *triggers, where=where, **options)
+
+    def provided_function(self, function: Function, *triggers: Trigger) -> None:
+        """Declare a function that an environment provider runs, as its `environment` says: for plugins that bring one.
+
+        `function.where` is the user's line. Raises `ConfigurationError` there for whatever is wrong.
+        """
+        _check_triggers(triggers, function.where)
+        specs = tuple(_spec(trigger, function.where) for trigger in triggers)
+        self._add(msgspec.structs.replace(function, triggers=specs), None, triggers)
+
     def on_start(self, starter: Handler) -> Handler:
         """Run the decorated callable, which takes nothing, in each environment when it starts, after the fork.
 
@@ -165,6 +184,7 @@ class App:
         """Learn how to call a handler. Raises as `schema.signature_of` does, and `ConfigurationError` where one of its
         triggers has events that do not fit it."""
         function = definition.function
+        assert definition.handler is not None
         signature = schema.signature_of(definition.handler)
         for trigger in definition.triggers:
             try:
@@ -237,7 +257,7 @@ class App:
 
         return run_app_in_thread(self, target=target, plugins=tuple(plugins), settings=settings)
 
-    def _add(self, function: Function, handler: Callable[..., Any], triggers: tuple[Trigger, ...]) -> None:
+    def _add(self, function: Function, handler: Callable[..., Any] | None, triggers: tuple[Trigger, ...]) -> None:
         if not isinstance(function.name, str):
             raise ConfigurationError(
                 f"the name of a function must be a text, found {function.name!r}", where=function.where
@@ -259,7 +279,8 @@ class App:
             )
         definition = Definition(function, handler, triggers)
         try:
-            self.sign(definition)
+            if handler is not None:
+                self.sign(definition)
         except NameError:
             # A type that the module defines further down; the template looks again when the module is complete.
             pass
@@ -276,6 +297,13 @@ def _refuse_in_template(verb: str) -> None:
             '`if __name__ == "__main__":`, or into another file',
             where=_caller(3),
         )
+
+
+def _check_triggers(triggers: tuple[Any, ...], where: str) -> None:
+    for trigger in triggers:
+        if not isinstance(trigger, Trigger):
+            hint = " (have you forgotten the parentheses?)" if isinstance(trigger, type) else ""
+            raise ConfigurationError(f"expected a trigger such as Files(...), found {trigger!r}{hint}", where=where)
 
 
 def _caller(depth: int = 2) -> str:

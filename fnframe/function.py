@@ -51,8 +51,20 @@ class TriggerSpec(msgspec.Struct, frozen=True):
     text: str
 
 
+class EnvironmentSpec(msgspec.Struct, frozen=True):
+    """What runs a function that is no Python handler of its app: the kind of an environment provider, the provider's
+    own fields as JSON, and how it reads to a person."""
+
+    kind: str
+    fields: bytes
+    text: str
+
+
 class Function(msgspec.Struct, frozen=True, kw_only=True):
-    """A function's configuration, as `app.function(...)` set it; all that a host needs to know of it."""
+    """A function's configuration, as `app.function(...)` set it; all that a host needs to know of it.
+
+    `environment` is None for a Python handler of the app.
+    """
 
     name: str
     where: str
@@ -72,6 +84,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str | None = None
     is_async: bool = False
     triggers: tuple[TriggerSpec, ...] = ()
+    environment: EnvironmentSpec | None = None
 
     def checked(self, limits: Limits) -> Self:
         """This configuration, or a `ConfigurationError` at the user's line that says which bound it breaks."""
@@ -134,6 +147,8 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     def _check_inline(self) -> None:
         if self.isolation != "inline":
             return
+        if self.environment is not None:
+            self._refuse(f"isolation='inline' runs a handler of the app, and this one is {self.environment.text}")
         if not self.is_async:
             self._refuse(
                 "isolation='inline' runs in the host's event loop, where only an async handler can be ended at its "

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .function import Function
     from .lifespan import Lifespan, RunningApp
     from .outcome import InvocationType, Outcome, Report
+    from .provider import EnvironmentProvider
     from .trigger import Trigger
 
 hookspec = pluggy.HookspecMarker("fnframe")
@@ -71,6 +72,15 @@ def fnframe_register_settings() -> dict[str, type[msgspec.Struct]]:  # type: ign
     strictly.
 
     Each field needs a default. A name that is taken is refused. If it raises, the app does not start.
+    """
+
+
+@hookspec
+def fnframe_environment_provider() -> dict[str, EnvironmentProvider]:  # type: ignore[empty-body]
+    """Called once at start: other ways to run functions than to call a Python handler of the app, each by the word that
+    a function's `environment` and the table of settings know it by. See `fnframe.provider`.
+
+    A kind that two plugins bring, or that is one of triggers, is refused. If it raises, the app does not start.
     """
 
 

@@ -7,8 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    import msgspec
-
     from . import trigger
     from .clock import Clock
     from .engine.protocol import Stream
@@ -40,8 +38,8 @@ class RunningApp(Protocol):
         """The reports of asynchronous and polled invocations, each kept in the step that settled what it was for: see
         `fnframe.engine.protocol.REPORTS`."""
 
-    def settings_of(self, name: str) -> msgspec.Struct:
-        """The table of settings that a plugin registered under this name."""
+    def settings_of(self, name: str) -> Any:
+        """The table of settings of this name: of a kind of trigger or environment, or of a plugin's own."""
 
     def register(self, plugin: object) -> None:
         """Use an object with hooks as a plugin of this run, from the moment that the lifespan yields: for hooks that
@@ -59,6 +57,7 @@ class RunningApp(Protocol):
     def run_with_triggers(self, run: Callable[..., Any]) -> None:
         """Run this as the triggers are run, which it must end like: `run(*, task_status)` begins when they do, calls
         `task_status.started()`, and is cancelled when they are, before what was accepted is worked off.
+        What a person should know may be told with it: `started(("lambda", "the Invoke API at http://..."))`.
 
         Not called where the app serves no triggers, or only those whose events can wait outside.
         """

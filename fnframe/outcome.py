@@ -102,6 +102,8 @@ class Failure(msgspec.Struct, frozen=True):
     stack_trace: list[str] = []
     retry_after: float | None = None
     """Seconds after which trying again makes sense, where that is known."""
+    body: bytes = b""
+    """The error payload as the function's own runtime made it, where that was another than fnframe's."""
 
     def unwrap(self) -> Any:
         """Raises `FunctionError`, which carries this failure."""
@@ -109,6 +111,10 @@ class Failure(msgspec.Struct, frozen=True):
 
     def payload(self) -> dict[str, Any]:
         """The failure as Lambda's error payload."""
+        if self.body:
+            return decode_json(self.body)  # type: ignore[no-any-return]
+        if self.error_type == RESPONSE_TOO_LARGE:  # The platform's own word, not the runtime's.
+            return {"errorMessage": self.message, "errorType": self.error_type}
         if self.kind == "failed":
             return {
                 "errorMessage": self.message,

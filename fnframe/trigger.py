@@ -69,19 +69,21 @@ class Mapping(Protocol):
     def debug(self) -> bool:
         """True under `fnframe dev`: whoever calls may see a stack trace."""
 
-    async def invoke(self, event: Event) -> Outcome:
+    async def invoke(self, event: Event, *, fresh: bool = False) -> Outcome:
         """Run the function and wait. The caller retries, if anybody does.
 
         What the trigger's filter does not let through is not run: a `Success` of nothing, whose report says `filtered`.
+
+        `fresh` promises that the event's id is a UUID made for this event alone: then it is the request's id too.
         """
 
-    async def enqueue(self, event: Event, *, group: str | None = None) -> bool:
+    async def enqueue(self, event: Event, *, group: str | None = None, fresh: bool = False) -> bool:
         """Accept the event for an asynchronous invocation: fnframe runs it and retries.
 
-        Events of one `group` run in their order, each when the one before has come to its end. Returns when the
-        engine has it, or when the trigger's filter did not let it through; False if an event with this id was accepted
-        before (within the engine's window for duplicates). Raises `QueueFull`, `PayloadTooLarge` or `RecursionStopped`
-        when it was not accepted.
+        `fresh` is as for `invoke`. Events of one `group` run in their order, each when the one before has come to its
+        end. Returns when the engine has it, or when the trigger's filter did not let it through; False if an event with
+        this id was accepted before (within the engine's window for duplicates). Raises `QueueFull`, `PayloadTooLarge`
+        or `RecursionStopped` when it was not accepted.
         """
 
     def passes(self, event: Event) -> bool:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 DAY = 86_400
-SECOND = dt.timedelta(seconds=1)
 
 
 class Job(NamedTuple):
@@ -23,11 +22,9 @@ class Job(NamedTuple):
     minutes: frozenset[int]
     hours: frozenset[int] | None
 
-    def times(self) -> Iterator[int]:
-        """The times of a day, in seconds."""
-        for hour in range(24) if self.hours is None else self.hours:
-            for minute in self.minutes:
-                yield hour * 3600 + minute * 60
+    def names(self, wall: int) -> bool:
+        minute, hour = wall // 60 % 60, wall // 3600 % 24
+        return minute in self.minutes and (self.hours is None or hour in self.hours)
 
 
 def job(minutes: object, hours: object = None) -> Job:
@@ -50,11 +47,11 @@ class Wall:
             self.instants.setdefault(wall, []).append(instant)
 
     def firings(self, job: Job, begin: int, end: int) -> list[int]:
-        """The instants from `begin` until before `end`; both must lie two days or more inside of what is known."""
+        """The instants from `begin` until before `end`; both must lie a day or more inside of what is known."""
         fired = set()
-        for day in range((begin - DAY) // DAY * DAY, end + DAY, DAY):
-            for time in job.times():
-                fired.update(self._instants(day + time, fixed=job.hours is not None))
+        for wall in range(min(self.shows.values()), max(self.shows.values()) + 60, 60):
+            if job.names(wall):
+                fired.update(self._instants(wall, fixed=job.hours is not None))
         return sorted(instant for instant in fired if begin <= instant < end)
 
     def _instants(self, wall: int, *, fixed: bool) -> list[int]:
@@ -71,16 +68,17 @@ class Wall:
 
 def wall_at(zone: ZoneInfo, instant: int) -> int:
     """What the clock shows, in seconds as if the zone were UTC."""
-    return instant + dt.datetime.fromtimestamp(instant, zone).utcoffset() // SECOND
+    shown = dt.datetime.fromtimestamp(instant, zone).replace(tzinfo=dt.UTC)
+    return int(shown.timestamp())
 
 
 def transitions(zone: str, begin: int, end: int) -> Iterator[int]:
-    """The instants at which the zone's clocks are set, looked for every two hours, to the minute."""
+    """The instants at which the zone's clocks are set, looked for hour by hour, to the minute."""
     info = ZoneInfo(zone)
     before = wall_at(info, begin) - begin
-    for hour in range(begin, end, 7200):
-        if wall_at(info, hour + 7200) - hour - 7200 != before:
-            for minute in range(hour + 60, hour + 7260, 60):
+    for hour in range(begin, end, 3600):
+        if wall_at(info, hour + 3600) - hour - 3600 != before:
+            for minute in range(hour + 60, hour + 3660, 60):
                 if wall_at(info, minute) - minute != before:
                     yield minute
                     before = wall_at(info, minute) - minute

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ..hookspecs import hookimpl
+from ..log_lines import billed_ms
 from ..outcome import Failure
-from ..runtime.logs import billed_ms
 from .listener import Listener
 from .output import aligned, counted, duration, invocation_line, memory, problem_of
 

@@ -52,7 +52,7 @@ class Acceptance:
         """
         self._dispatcher.function(function)
         self._check(function, len(event.data), event.depth)
-        body = encode_envelope(Envelope(event, new_id(), trigger))
+        body = encode_envelope(Envelope(event, event.id if fresh else new_id(), trigger))
         message = Message(_message_id(event.source, event.id), body, group, fresh=fresh)
         (accepted,) = await self._engine.queue(queue_name(function)).send([message])
         self._arrived(function)

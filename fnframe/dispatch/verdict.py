@@ -47,7 +47,7 @@ class Judge:
         if type(reply) is Raised:
             report = self._measured(invocation, reply, reply.error_type, method)
             kind: Kind = "rejected" if reply.rejected else "failed"
-            return Failure(kind, reply.error_type, reply.message, report, reply.stack_trace)
+            return Failure(kind, reply.error_type, reply.message, report, reply.stack_trace, body=reply.body)
         if type(reply) is Ended:
             return self._ended(invocation, reply, method)
         assert type(reply) is Rejected

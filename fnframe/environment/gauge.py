@@ -33,6 +33,8 @@ class Gauge:
         self.of: object = None
         self.seen_kb = self.together_kb = 0
         self.next = 0.0
+        self.elsewhere = False
+        """Whether the environment works in a child process, and its own memory is none of the function's."""
         self._limit_kb = limit_kb
         self._children = Children(pid)
         self._last = (0.0, 0)
@@ -52,7 +54,7 @@ class Gauge:
         if not statm:
             self.next = now + TICK
             return False
-        own = int(statm.split(b" ", 2)[1]) * PAGE_KB
+        own = 0 if self.elsewhere else int(statm.split(b" ", 2)[1]) * PAGE_KB
         is_new = self.of is not of
         if is_new:
             self.of, self.seen_kb, self.together_kb = of, 0, 0

@@ -33,6 +33,7 @@ class Inline:
     async def exchange(self, invocation: Invocation, deliver: Deliver) -> None:
         invocation.started = time.monotonic()
         definition = self._app.definitions[invocation.function.name]
+        handler: Any = definition.handler
         signatures = self._app.signatures
         if invocation.function.name not in signatures:  # Its type was defined further down: the module is complete now.
             self._app.sign(definition)
@@ -40,11 +41,11 @@ class Inline:
         try:
             argument = decode(invocation.event) if arguments else None
             if arguments == 0:
-                running = definition.handler()
+                running = handler()
             elif arguments == 1:
-                running = definition.handler(argument)
+                running = handler(argument)
             else:
-                running = definition.handler(argument, self._context(invocation, deliver))
+                running = handler(argument, self._context(invocation, deliver))
             value = await self._deadlines.hold(running, invocation.function.timeout)
             if complete is not None:
                 value = complete(argument, value)

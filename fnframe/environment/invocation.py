@@ -62,6 +62,8 @@ class Invocation(msgspec.Struct, eq=False):
     requests: deque[Send] = msgspec.field(default_factory=deque)
     unsent: memoryview = NOTHING
     withdrawn: bool = False
+    again: bool = False
+    """Whether an environment failed to begin for it, so that the next one's beginning is part of it."""
     sampled: bool = False
     """Whether child processes had a part in its peak memory, which is seen now and then and not measured."""
     parked: Callable[[], object] | None = None

@@ -303,7 +303,8 @@ class Pool(Owner):
         slot = lane.slots.pop()
         self._live.add(environment)
         lane.live += 1
-        environment.bind(lane.function, slot, self, self._limits)
+        again = invocation is not None and invocation.again
+        environment.bind(lane.function, slot, self, self._limits, again=again)
         if invocation is not None:
             environment.send(invocation)
         lane.templates.keep_spare()
@@ -407,20 +408,24 @@ class Pool(Owner):
             if lane.templates.template is environment.template:
                 lane.live -= 1
         for invocation in reversed(unstarted):
-            invocation.environment, invocation.unsent = None, NOTHING
-            if invocation.withdrawn:
-                _cancel(invocation)
-            elif lane is None:
-                self._reject(invocation, _gone(environment.function))
-            else:
-                self._waiting += 1
-                lane.waiting.appendleft(invocation)
+            self._take_back(lane, invocation)
         if environment.reason != "idle":  # Whoever ended an idle one knows what the room is for.
             if lane is not None:
                 if not environment.ready and environment.reason != "cancelled":
                     lane.provision_after = time.monotonic() + INIT_BACKOFF
                 self._provision(lane)
             self._serve_starving()
+
+    def _take_back(self, lane: Lane | None, invocation: Invocation) -> None:
+        """Let an invocation that its environment did not begin wait for another, first of all."""
+        invocation.environment, invocation.unsent = None, NOTHING
+        if invocation.withdrawn:
+            _cancel(invocation)
+        elif self._refusal or lane is None:
+            self._reject(invocation, self._refusal or _gone(invocation.function.name))
+        else:
+            self._waiting += 1
+            lane.waiting.appendleft(invocation)
 
     def vacated(self, environment: ProcessEnvironment) -> None:
         slot, environment.slot = environment.slot, None
@@ -435,6 +440,10 @@ class Pool(Owner):
     def lost(self, environment: ProcessEnvironment) -> None:
         self._dying.discard(environment)
         self.vacated(environment)
+        again, environment.again = environment.again, None
+        if again is not None:  # Only now, so that it gets the same temporary directory.
+            self._take_back(self._lanes.get(environment.function), again)
+            self._serve_starving()
         self._lost.set()
 
     def output(self, environment: ProcessEnvironment, invocation: Invocation | None, data: bytes) -> None:

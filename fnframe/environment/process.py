@@ -22,7 +22,7 @@ import msgspec
 
 from ..event import new_id
 from .gauge import TICK, Gauge
-from .invocation import Ended, Invocation, Rejected, Reply
+from .invocation import NOTHING, Ended, Invocation, Rejected, Reply
 from .memory import descendants, used
 from .wire import Ack, Bind, Drained, Exited, Frame, Invoke, Raised, Reader, Ready, Reaped, Result, Send, encode
 
@@ -63,6 +63,8 @@ class ProcessEnvironment:
         self.configuration: Function | None = None
         self.slot: Slot | None = None
         self.in_flight: deque[Invocation] = deque()
+        self.again: Invocation | None = None
+        """The invocation for which it failed to begin, and which gets another environment once this one is gone."""
         self.direct: Invocation | None = None
         """The invocation that a caller's thread runs here by itself; the event loop then leaves the socket alone."""
         self.ready = False
@@ -85,6 +87,8 @@ class ProcessEnvironment:
         self._bound = 0.0
         self._memory_kb = 0
         self._gauge: Gauge | None = None
+        self._elsewhere = False
+        """Whether it works in a child process: its own memory is none of the function's then."""
         self._cpu_us = 0
         """Processor time that was told already; the exit status tells of the whole life."""
         self._used: tuple[int, int] | None = None
@@ -97,14 +101,21 @@ class ProcessEnvironment:
         return f"<ProcessEnvironment {self.function or 'spare'} pid {self.pid}: {state}>"
 
     @property
+    def _is_provided(self) -> bool:
+        return self.configuration is not None and self.configuration.environment is not None
+
+    @property
     def running(self) -> Invocation | None:
         """The invocation that it runs, or will first when it is ready."""
         return self.direct or (self.in_flight[0] if self.in_flight else None)
 
     # Into it.
 
-    def bind(self, function: Function, slot: Slot, owner: Owner, limits: Limits) -> None:
-        """Make it an environment of a function. `owner` hears of what becomes free and what ends."""
+    def bind(self, function: Function, slot: Slot, owner: Owner, limits: Limits, *, again: bool = False) -> None:
+        """Make it an environment of a function. `owner` hears of what becomes free and what ends.
+
+        `again` says that one failed to begin, and that the invocation which waits is sent next.
+        """
         self.function = function.name
         self.configuration = function
         self.slot = slot
@@ -117,13 +128,14 @@ class ProcessEnvironment:
         self._watching = True
         self._bound = time.monotonic()
         self.deadline = self._bound + INIT_TIMEOUT
-        self._put(Bind(function.name, self.id, slot.directory, self._memory_kb, *payloads))
+        provided = function if self._is_provided else None
+        self._put(Bind(function.name, self.id, slot.directory, self._memory_kb, *payloads, provided, again))
 
     def send(self, invocation: Invocation) -> None:
         """Give it an invocation; a second one waits in its socket until the first is done."""
         invocation.environment = self
         self.in_flight.append(invocation)
-        if len(self.in_flight) == 1 and self.ready:
+        if len(self.in_flight) == 1 and (self.ready or invocation.again):
             self._head(invocation, time.monotonic())
         frame = encode(_frame(invocation))
         if self._holding and len(frame) <= LARGEST_HELD:
@@ -139,6 +151,8 @@ class ProcessEnvironment:
         except BlockingIOError:
             sent = 0
         except OSError:  # It is dead already, so it did not begin these.
+            if self._is_provided and not self.ready:
+                return  # It failed to begin, for these: what it said of that still waits in the socket.
             for invocation in invocations:
                 self.in_flight.remove(invocation)
                 invocation.environment = None
@@ -195,6 +209,9 @@ class ProcessEnvironment:
             return
         self.reason = reason
         self.deadline = time.monotonic() + EXIT_TIMEOUT
+        if reason in ("init", "exit", "memory") and self._may_begin_again():
+            self.again = self.in_flight.popleft()
+            self.again.again, self.again.environment, self.again.unsent = True, None, NOTHING
         if self.pid is not None:
             if self.running is not None and reason in ("timeout", "memory", "cancelled"):
                 self._used = used(self.pid)
@@ -218,6 +235,11 @@ class ProcessEnvironment:
         self.pid = None
         self.template.release(pid)
 
+    def _may_begin_again(self) -> bool:
+        """Whether it failed to begin, for the first time of the invocation that waits: what a provider runs gets
+        another try."""
+        return self._is_provided and not self.ready and bool(self.in_flight) and not self.in_flight[0].again
+
     def _unstarted(self) -> list[Invocation]:
         """Take back what it did not begin: all that was sent behind the first, which it may be running.
 
@@ -236,7 +258,8 @@ class ProcessEnvironment:
         if self._watching:
             self._readable()
         if self.reason is None and self.deadline <= time.monotonic():
-            self.kill("timeout" if self.ready else "init")
+            begun = self.ready or (self.running is not None and self.running.again)
+            self.kill("timeout" if begun else "init")
         return None
 
     def sample(self, now: float) -> float:
@@ -245,6 +268,7 @@ class ProcessEnvironment:
             return math.inf
         if self._gauge is None:
             self._gauge = Gauge(self.pid, self._memory_kb)
+        self._gauge.elsewhere = self._elsewhere
         # A little before its time, together with others: each wake-up costs more than a look.
         if now >= self._gauge.next - TICK / 2 and self._gauge.is_over(self.running if self.ready else None, now):
             self.kill("memory")
@@ -281,6 +305,8 @@ class ProcessEnvironment:
         elif not self.in_flight:
             if kind is Raised:  # A start function failed in an environment that nobody waits for yet.
                 self.kill("init")
+        elif kind is Raised and self._may_begin_again():
+            self.kill("init")
         elif kind is Send:
             self.in_flight[0].requests.append(frame)
             self.in_flight[0].wake()
@@ -288,18 +314,22 @@ class ProcessEnvironment:
             self._complete(frame)
 
     def _become_ready(self, ready: Ready) -> None:
+        if ready.pending:
+            self._read_output(self._heard(), ready.pending)
+            self._put(Drained())
         self.ready = True
+        self._elsewhere = ready.elsewhere
         self._cpu_us = ready.cpu_us
         now = time.monotonic()
-        if self.in_flight:
+        if not self.in_flight:
+            self.deadline = math.inf
+            self.idle_since = now
+            self._owner.free(self)
+        elif not self.in_flight[0].again:  # Else this was part of the invocation, which has begun.
             invocation = self.in_flight[0]
             # By the environment's own word: that this process heard it late is no part of it.
             invocation.init = max(0.0, ready.at - max(self._bound, invocation.accepted))
             self._head(invocation, now)
-        else:
-            self.deadline = math.inf
-            self.idle_since = now
-            self._owner.free(self)
 
     def _head(self, invocation: Invocation, now: float) -> None:
         invocation.started = now
@@ -328,7 +358,16 @@ class ProcessEnvironment:
 
     def _output_readable(self) -> None:
         """Read from the output pipe, once: one that writes without end must not keep the event loop."""
-        self._read_output(self.running, RECEIVE)
+        if self._is_provided and not self.ready and self._watching:
+            self._readable()  # It may have said meanwhile that what comes now is an invocation's.
+        if not self._lost:
+            self._read_output(self._heard(), RECEIVE)
+
+    def _heard(self) -> Invocation | None:
+        """Whose output it is: what a provider's environment writes while it begins is nobody's."""
+        invocation = self.running
+        begins = self._is_provided and not self.ready and not (invocation is not None and invocation.again)
+        return None if begins else invocation
 
     def _read_output(self, invocation: Invocation | None, most: int) -> None:
         """Read what waits in the output pipe, so many bytes of it at most; it belongs to this invocation."""
@@ -381,7 +420,7 @@ class ProcessEnvironment:
 
     def _answer(self, peak_kb: int, cpu_us: int | None) -> None:
         """Tell that what it was running ended with it, and what it had used."""
-        self._read_output(self.running, LARGEST_PIPE)
+        self._read_output(self._heard(), LARGEST_PIPE)
         if not peak_kb and self._gauge is not None:
             peak_kb = self._gauge.seen_kb
         cpu = None if cpu_us is None else max(0, cpu_us - self._cpu_us)

@@ -11,6 +11,9 @@ from typing import Any
 from ..app import App
 from ..errors import ConfigurationError
 
+PROVIDED = "--provided"
+"""In place of a target: a template of a provider's environments, not of an app."""
+
 FORMS = "a target is 'module:app', 'path/to/app.py' or a folder that holds app.py"
 
 

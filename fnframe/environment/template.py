@@ -12,11 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
+import msgspec
 
 from ..errors import ConfigurationError, ImportFailed
 from ..outcome import MemoryMethod
+from ..provider import Preparation
 from .process import ProcessEnvironment
 from .readiness import Readiness
+from .target import PROVIDED
 from .wire import VERSION, Exited, Fork, Forked, Frame, Imported, NotImported, Reader, Reaped, Release, encode
 
 IMPORT_PATH = "FNFRAME_IMPORT_PATH"
@@ -161,6 +164,20 @@ class Template:
         return f"the process that imports the app ended with {ending} before the import was complete"
 
 
+async def start_provided_template(
+    preparation: Preparation, readiness: Readiness, *, path: Sequence[str], variables: dict[str, str]
+) -> tuple[Template, Imported]:
+    """The same for a template of a provider's environments."""
+    return await start_template(
+        PROVIDED,
+        readiness,
+        app=msgspec.json.encode(preparation).decode(),
+        path=path,
+        variables={**preparation.variables, **variables},
+        directory=preparation.directory,
+    )
+
+
 async def start_template(
     target: str,
     readiness: Readiness,
@@ -168,10 +185,12 @@ async def start_template(
     app: str | None = None,
     path: Sequence[str] = (),
     variables: dict[str, str] | None = None,
+    directory: str | None = None,
 ) -> tuple[Template, Imported]:
     """Start a template for the target and wait for its manifest. Raises `ImportFailed`.
 
-    `path` is searched for modules as `PYTHONPATH` is; `variables` are set before anything of the app is imported.
+    `path` is searched for modules as `PYTHONPATH` is; `variables` are set before anything of the app is imported;
+    `directory` is the current one in it.
     """
     ours, theirs = socket.socketpair()
     # A fresh interpreter, never a fork of the host: hosts have threads. A session of its own keeps a terminal's
@@ -191,6 +210,7 @@ async def start_template(
         stdout=sys.__stderr__ if sys.__stderr__ is not None else subprocess.DEVNULL,
         env={**os.environ, **(variables or {}), IMPORT_PATH: os.pathsep.join(path)},
         start_new_session=True,
+        cwd=directory,
     )
     theirs.close()
     template = Template(process, ours, readiness)

@@ -1,6 +1,7 @@
 """The inside of the template: the process that imported the app once and forks environments.
 
-Started as `python -m fnframe.environment.template_process DESCRIPTOR TARGET [APP]`. It runs no threads and no event
+Started as `python -m fnframe.environment.template_process DESCRIPTOR TARGET [APP]`, or with `PROVIDED PREPARATION` in
+place of a target, where what it imports is a provider's inside. It runs no threads and no event
 loop, so that a fork of it is safe, and it is the parent of every environment: it alone sees how one ended.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import importlib
 import os
 import select
 import signal
@@ -27,8 +29,9 @@ from .. import app as app_module
 from ..app import App
 from ..errors import ConfigurationError
 from ..function import Manifest
+from ..provider import Inside, Preparation
 from . import failure, worker
-from .target import directory_of, load_app
+from .target import PROVIDED, directory_of, load_app
 from .usage import Meter, peak_kb
 from .wire import VERSION, Exited, Fork, Forked, Frame, Imported, NotImported, Reader, Reaped, Release, encode
 
@@ -40,7 +43,7 @@ LONG_IMPORT = 5.0
 
 def main() -> NoReturn:
     control = socket.socket(fileno=int(sys.argv[1]))
-    app_name = sys.argv[3] if len(sys.argv) > 3 else None
+    rest = sys.argv[3] if len(sys.argv) > 3 else None
     worker.libc.prctl(worker.PR_SET_CHILD_SUBREAPER, 1)
     # A module's prints at import are its author's to see, but the app's own arguments are none of ours.
     target, sys.argv = sys.argv[2], [sys.argv[2]]
@@ -50,9 +53,14 @@ def main() -> NoReturn:
     worker.write_through()
     _end_with_host(control, True)
     _tell_when_long(target)
+    code: App | Inside
     try:
-        app = load_app(target, app_name)
-        manifest = _manifest(app)
+        if target == PROVIDED:
+            code = _load_inside(msgspec.json.decode(str(rest), type=Preparation))
+            manifest = _completed(Manifest(app="", directory="", functions=()), None)
+        else:
+            code = app = load_app(target, rest)
+            manifest = _completed(_manifest(app), app)
     except BaseException as error:
         _put(control, _not_imported(error, target))
         os._exit(1)
@@ -60,7 +68,7 @@ def main() -> NoReturn:
     signal.setitimer(signal.ITIMER_REAL, 0.0)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     _put(control, Imported(VERSION, manifest, Meter().method))
-    _Template(app, control).serve()
+    _Template(code, control).serve()
     os._exit(0)
 
 
@@ -97,6 +105,8 @@ def _manifest(app: App) -> Manifest:
     manifest = app.manifest()
     for function in manifest.functions:
         definition = app.definitions[function.name]
+        if definition.handler is None:  # A provider runs it, elsewhere.
+            continue
         try:
             # Again, now that the module is complete; what is built here is shared by all environments.
             app.sign(definition)
@@ -104,6 +114,18 @@ def _manifest(app: App) -> Manifest:
             raise ConfigurationError(f"function {function.name!r}: {error}", where=function.where) from None
     if any(function.is_async for function in manifest.functions):
         from . import worker_async  # noqa: F401  once here, not in each environment
+    return manifest
+
+
+def _load_inside(preparation: Preparation) -> Inside:
+    module, _, attribute = preparation.inside.partition(":")
+    inside: Inside = getattr(importlib.import_module(module), attribute)
+    sys.path[:0] = preparation.path  # Only now: the user's code must not stand in for the provider's.
+    return inside
+
+
+def _completed(manifest: Manifest, app: App | None) -> Manifest:
+    """With what is known of this process once it has imported all that it will."""
     worker.flush()  # What was printed so far is no environment's.
     gc.collect()
     gc.freeze()
@@ -111,12 +133,13 @@ def _manifest(app: App) -> Manifest:
     return msgspec.structs.replace(manifest, baseline_mb=_baseline_mb(app), threads=threads)
 
 
-def _baseline_mb(app: App) -> float:
+def _baseline_mb(app: App | None) -> float:
     """What an environment uses that does nothing: less than the template, whose file pages a fork does not copy."""
     pid = os.fork()
     if pid == 0:
         try:
-            worker.rehearse(app)
+            if app is not None:
+                worker.rehearse(app)
         finally:
             os._exit(0)
     _, _, usage = os.wait4(pid, 0)
@@ -132,8 +155,8 @@ def _not_imported(error: BaseException, target: str) -> NotImported:
 
 
 class _Template:
-    def __init__(self, app: App, control: socket.socket) -> None:
-        self._app = app
+    def __init__(self, code: App | Inside, control: socket.socket) -> None:
+        self._code = code
         self._control = control
         self._reader = Reader()
         self._pid = os.getpid()
@@ -195,7 +218,7 @@ class _Template:
                 for inherited in (self._control, *self._inner):
                     inherited.close()
                 os.close(self._host)
-                worker.main(self._app, connection, output, self._pid)
+                worker.main(self._code, connection, output, self._pid)
             finally:
                 os._exit(1)
         connection.close()

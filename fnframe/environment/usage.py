@@ -6,9 +6,13 @@ import os
 import resource
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from ..outcome import MemoryMethod
 from .wire import Usage
+
+if TYPE_CHECKING:
+    from ..provider import Used
 
 
 class Meter:
@@ -35,9 +39,11 @@ class Meter:
             os.write(self._clear_refs, b"5")
         self._start = time.perf_counter_ns()
 
-    def stop(self, *, pending: int, children: bool) -> Usage:
+    def stop(self, *, pending: int, children: bool, elsewhere: Used | None = None) -> Usage:
+        """What was used since `start`; `elsewhere` in the process that did the work, if that is another."""
         duration = time.perf_counter_ns() - self._start
-        return Usage(duration, *self.used(), pending, children)
+        peak, cpu = self.used() if elsewhere is None else elsewhere[:2]
+        return Usage(duration, peak, cpu, pending, children)
 
     def used(self) -> tuple[int, int]:
         """Peak memory in KB, and processor time in microseconds since this was asked before.

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ..event import Event
-from ..function import Manifest
+from ..function import Function, Manifest
 
 VERSION = 1
 
@@ -27,7 +27,11 @@ class Frame(msgspec.Struct, array_like=True):
 
 
 class Bind(Frame, tag=1):
-    """Become an environment of this function: the first frame."""
+    """Become an environment of this function: the first frame.
+
+    `provided` is its configuration where it is none of the template's app; `again` says that the invocation which waits
+    saw one environment fail to begin, so that this time is the invocation's.
+    """
 
     function: str
     environment_id: str
@@ -35,6 +39,8 @@ class Bind(Frame, tag=1):
     memory_kb: int
     response_payload: int
     asynchronous_payload: int
+    provided: Function | None = None
+    again: bool = False
 
 
 class Invoke(Frame, tag=2):
@@ -62,11 +68,15 @@ class Ready(Frame, tag=16):
     """Bound; the app's start functions have run.
 
     `at` is when, on the scale of `time.monotonic()`, which all processes of a machine share; `cpu_us` the processor
-    time that it took, in microseconds.
+    time that it took, in microseconds. `pending` is how many bytes of a provider's output wait in the pipe, which are
+    no invocation's: then it begins nothing before the host has said `Drained`. `elsewhere` says that it works in a
+    child process, and that its own memory is none of the function's.
     """
 
     at: float
     cpu_us: int
+    pending: int = 0
+    elsewhere: bool = False
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True):
@@ -91,13 +101,17 @@ class Result(Frame, tag=17):
 
 
 class Raised(Frame, tag=18):
-    """The handler raised, or its event or its result was no good; `rejected` says that it never ran."""
+    """The handler raised, or its event or its result was no good; `rejected` says that it never ran.
+
+    `body` is the error payload, where a provider's runtime made its own.
+    """
 
     error_type: str
     message: str
     stack_trace: list[str]
     rejected: bool
     usage: Usage
+    body: bytes = b""
 
 
 class Send(Frame, tag=19):

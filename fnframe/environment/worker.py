@@ -28,12 +28,16 @@ from ..context import Context
 from ..errors import FnframeError, PayloadTooLarge
 from ..event import Event, encode_json, now
 from ..outcome import INVALID_EVENT, INVALID_RESULT, RESPONSE_TOO_LARGE
+from ..provider import Call, Problem, Start
 from . import failure
 from .usage import Meter
-from .wire import Ack, Bind, Drained, Frame, Invoke, Raised, Reader, Ready, Result, Send, encode
+from .wire import Ack, Bind, Drained, Frame, Invoke, Raised, Reader, Ready, Result, Send, Usage, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..app import App
+    from ..provider import Inside, Serve, Used
 
 MB = 1024 * 1024
 RECEIVE = 64 * 1024
@@ -45,11 +49,14 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def main(app: App, connection: socket.socket, output: int, template: int) -> NoReturn:
-    """Run an environment in this freshly forked process, until the host closes the connection."""
+def main(code: App | Inside, connection: socket.socket, output: int, template: int) -> NoReturn:
+    """Run an environment in this freshly forked process, until the host closes the connection.
+
+    `code` is what the template imported: an app, or a provider's inside.
+    """
     _become_clean(output, template)
     try:
-        Worker(app, connection).serve()
+        Worker(code, connection).serve()
     except SystemExit as error:
         _leave(error.code)
     except BaseException as error:
@@ -88,8 +95,8 @@ def _leave(code: object) -> NoReturn:
 
 
 class Worker:
-    def __init__(self, app: App, connection: socket.socket) -> None:
-        self._app = app
+    def __init__(self, code: App | Inside, connection: socket.socket) -> None:
+        self._code: Any = code
         self.connection = connection
         self._reader = Reader()
         self._frames: deque[Any] = deque()
@@ -104,15 +111,25 @@ class Worker:
 
     def serve(self) -> None:
         bind = self.next(Bind)
+        self._meter.start()
         try:
-            self._bind(bind)
+            run = self._bind(bind)
+        except Problem as problem:
+            self.put(self._refused(problem))
+            _leave(1)
         except Exception as error:
             self.put(failure.raised(error, self._stop(), init=True))
             _leave(1)
-        self.put(Ready(time.monotonic(), self._meter.used()[1]))
+        flush()
+        pending = self._pending() if bind.provided is not None else 0
+        self.put(Ready(time.monotonic(), self._meter.used()[1], pending, self._elsewhere))
+        if pending:
+            self.next(Drained)
+        if not bind.again:
+            self._meter.start()
         while True:
             invoke = self.next(Invoke)
-            reply = self._invoke(invoke)
+            reply = run(invoke)
             self.put(reply)
             usage = reply.usage
             if usage.pending or usage.children or usage.peak_kb > self._memory_kb:
@@ -127,26 +144,54 @@ class Worker:
         invoke = Invoke("", 1.0, 1, Event(id="", source="", type="", time=now()))
         self.put(self._invoke(self._reader.feed(bytes(encode(invoke)))[0]))
 
-    def _bind(self, bind: Bind) -> None:
+    def _bind(self, bind: Bind) -> Callable[[Invoke], Result | Raised]:
         self._temporary_directory = bind.temporary_directory
         os.environ["TMPDIR"] = tempfile.tempdir = bind.temporary_directory
         os.environ["FNFRAME_FUNCTION"] = bind.function
         os.environ["FNFRAME_ENVIRONMENT"] = bind.environment_id
-        definition = self._app.definitions[bind.function]
-        self._function = definition.function
-        storage = definition.function.ephemeral_storage * MB
+        self._function = bind.provided or self._code.definitions[bind.function].function
+        storage = self._function.ephemeral_storage * MB
         resource.setrlimit(resource.RLIMIT_FSIZE, (storage, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
         self._memory_kb = bind.memory_kb
         self._response_payload = bind.response_payload
         self._asynchronous_payload = bind.asynchronous_payload
-        self._handler = definition.handler
-        self._arguments, self._decode, _, self._complete = self._app.signatures[bind.function]
-        if definition.function.is_async:
+        self._elsewhere = False
+        if bind.provided is not None:
+            start = Start(bind.provided, bind.environment_id, bind.temporary_directory, bind.response_payload)
+            self._serve: Serve = self._code(start)
+            self._elsewhere = self._serve.elsewhere
+            self._begun = bind.again
+            return self._invoke_provided
+        self._handler = self._code.definitions[bind.function].handler
+        self._arguments, self._decode, _, self._complete = self._code.signatures[bind.function]
+        if self._function.is_async:
             from .worker_async import Loop  # Imports asyncio; the template has done so already for such an app.
 
             self._loop = Loop(self)
-        for starter in self._app.starters:
+        for starter in self._code.starters:
             starter()
+        return self._invoke
+
+    def _invoke_provided(self, invoke: Invoke) -> Result | Raised:
+        if not self._begun:  # Else the first invocation began when this environment did.
+            self._meter.start()
+        self._begun = False
+        try:
+            answer = self._serve(Call(invoke.request_id, invoke.timeout, invoke.attempt, invoke.event))
+        except Problem as problem:
+            return self._refused(problem)
+        usage = self._stop(answer.used)
+        if len(answer.payload) > self._response_payload:
+            return self._too_large(usage)
+        return Result(answer.payload, answer.content_type, usage)
+
+    def _refused(self, problem: Problem) -> Raised:
+        usage = self._stop(problem.used)
+        return Raised(problem.error_type, problem.message, problem.stack_trace, False, usage, problem.body)
+
+    def _too_large(self, usage: Usage) -> Raised:
+        text = f"Response payload size exceeded maximum allowed payload size ({self._response_payload} bytes)."
+        return Raised(RESPONSE_TOO_LARGE, text, [], False, usage)
 
     def _invoke(self, invoke: Invoke) -> Result | Raised:
         self._meter.start()
@@ -175,10 +220,10 @@ class Worker:
         except Exception as problem:
             text = f"Unable to marshal response: {failure.text_of(problem)}"
             return Raised(INVALID_RESULT, text, [], False, self._stop())
+        usage = self._stop()
         if len(payload) > self._response_payload:
-            text = f"Response payload size exceeded maximum allowed payload size ({self._response_payload} bytes)."
-            return Raised(RESPONSE_TOO_LARGE, text, [], False, self._stop())
-        return Result(payload, content_type, self._stop())
+            return self._too_large(usage)
+        return Result(payload, content_type, usage)
 
     def _context(self, invoke: Invoke) -> Context:
         function = self._function
@@ -194,12 +239,14 @@ class Worker:
             send=self._send,
         )
 
-    def _stop(self) -> Any:
+    def _stop(self, elsewhere: Used | None = None) -> Usage:
         if self._is_open:
             with self._sending:  # A thread that was left behind shall not read what is meant for the next invocation.
                 self._is_open = False
         flush()
-        return self._meter.stop(pending=self._pending(), children=_has_child())
+        if elsewhere is None:
+            return self._meter.stop(pending=self._pending(), children=_has_child())
+        return self._meter.stop(pending=self._pending(), children=elsewhere.spent, elsewhere=elsewhere)
 
     def _restore_temporary_directory(self) -> None:
         with suppress(OSError):

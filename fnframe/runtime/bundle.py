@@ -15,9 +15,10 @@ from ..dispatch.webhook import INSTALL
 from ..environment.lane import Lane, Templates
 from ..environment.readiness import Readiness
 from ..environment.target import load_app
-from ..environment.template import Template, start_template
+from ..environment.template import Template, start_provided_template, start_template
 from ..errors import ConfigurationError
 from ..function import Function, Manifest
+from .provided import Provided
 
 log = logging.getLogger("fnframe")
 
@@ -58,17 +59,21 @@ class Bundle:
                 await template.close()
 
 
-async def start_bundle(source: Source, readiness: Readiness, app: App | None = None) -> Bundle:
+async def start_bundle(source: Source, readiness: Readiness, provided: Provided, app: App | None = None) -> Bundle:
     """Start the templates and read the manifest. Raises `ImportFailed` or `ConfigurationError`; leaves nothing then."""
     template, imported = await start_template(source.target, readiness, app=source.name, path=source.path)
     bundle = Bundle(imported.manifest, app)
     bundle.templates.append(template)
     try:
         _check(bundle.manifest, app)
+        bundle.manifest = provided.joined(bundle.manifest)
         if app is None and any(function.isolation == "inline" for function in bundle.manifest.functions):
             bundle.app = load_app(source.target, source.name, anew=True)
         by_variables: dict[tuple[tuple[str, str], ...], Templates] = {(): Templates(template)}
+        await _start_provided(bundle, source, readiness, provided)
         for function in bundle.manifest.functions:
+            if function.environment is not None:
+                continue
             key = tuple(sorted(function.variables.items()))
             if key not in by_variables:
                 extra, _ = await start_template(
@@ -84,15 +89,38 @@ async def start_bundle(source: Source, readiness: Readiness, app: App | None = N
     return bundle
 
 
+async def _start_provided(bundle: Bundle, source: Source, readiness: Readiness, provided: Provided) -> None:
+    """Templates and lanes of the functions that environment providers run."""
+    by_key: dict[bytes, Templates] = {}
+    for function in bundle.manifest.functions:
+        if function.environment is None:
+            continue
+        preparation = await provided.prepare(function, Path(bundle.manifest.directory))
+        key = msgspec.json.encode((preparation, function.variables), order="sorted")
+        if key not in by_key:
+            template, imported = await start_provided_template(
+                preparation, readiness, path=source.path, variables=function.variables
+            )
+            bundle.templates.append(template)
+            by_key[key] = Templates(template)
+            _check_memory(function, imported.manifest.baseline_mb)
+        bundle.lanes[function.name] = Lane(function, by_key[key])
+
+
+def _check_memory(function: Function, baseline_mb: float) -> None:
+    if baseline_mb > function.memory:
+        raise ConfigurationError(
+            f"function {function.name!r} may use {function.memory} MB, but importing the app takes "
+            f"{baseline_mb:.0f} MB already, which counts: raise memory to more than that, or import less",
+            where=function.where,
+        )
+
+
 def _check(manifest: Manifest, app: App | None) -> None:
     for function in manifest.functions:
         _check_webhooks(function)
-        if function.isolation == "process" and manifest.baseline_mb > function.memory:
-            raise ConfigurationError(
-                f"function {function.name!r} may use {function.memory} MB, but importing the app takes "
-                f"{manifest.baseline_mb:.0f} MB already, which counts: raise memory to more than that, or import less",
-                where=function.where,
-            )
+        if function.isolation == "process" and function.environment is None:
+            _check_memory(function, manifest.baseline_mb)
     if manifest.threads:
         log.warning(
             "importing app %r left threads running (%s): environments are forked without them; start threads in an "

@@ -34,8 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ends, what runs has `grace` to finish. Retries wait a random time that doubles from `retry_base` up to
     `retry_cap`. `log_format` is the form of the log lines of `fnframe run` (None: the command's own).
 
-    `tables` holds the settings of each kind of trigger and of each plugin that has some, from the table of its
-    name; `sources` tells for each key that was set where it was.
+    `tables` holds the settings of each kind of trigger or environment and of each plugin that has some, from the
+    table of its name; `sources` tells for each key that was set where it was.
     """
 
     engine: str = "memory:"

@@ -51,15 +51,16 @@ class BoundMapping:
     def function(self) -> Function:
         return self._running.dispatcher.function(self._name)
 
-    async def invoke(self, event: Event) -> Outcome:
+    async def invoke(self, event: Event, *, fresh: bool = False) -> Outcome:
         if not self.passes(event):
             return Success(b"null", self._filtered(event))
-        return await self._running.dispatcher.invoke(self._name, event, new_id(), trigger=self._kind)
+        request_id = event.id if fresh else new_id()
+        return await self._running.dispatcher.invoke(self._name, event, request_id, trigger=self._kind)
 
-    async def enqueue(self, event: Event, *, group: str | None = None) -> bool:
+    async def enqueue(self, event: Event, *, group: str | None = None, fresh: bool = False) -> bool:
         if not self.passes(event):
             return True
-        return await self._running.accept(self._name, event, trigger=self._kind, group=group)
+        return await self._running.accept(self._name, event, trigger=self._kind, group=group, fresh=fresh)
 
     def passes(self, event: Event) -> bool:
         if self._fits is None or self._fits(event):

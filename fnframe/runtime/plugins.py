@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
     from pathlib import Path
 
+    from ..provider import EnvironmentProvider
+
 GROUP = "fnframe"
 FILE = "fnframe_plugins.py"
 SETTINGS = Settings.__struct_fields__
@@ -70,12 +72,29 @@ class Plugins:
         return types
 
     @cached_property
+    def environment_providers(self) -> dict[str, EnvironmentProvider]:
+        """The environment providers by kind. Raises `ConfigurationError` that names plugins which disagree."""
+        providers: dict[str, EnvironmentProvider] = {}
+        for implementation in self.implementations("fnframe_environment_provider"):
+            brought = cast("dict[str, EnvironmentProvider]", implementation.function())
+            for kind, provider in brought.items():
+                if kind in providers or kind in self.trigger_types:
+                    raise ConfigurationError(
+                        f"plugin {implementation.plugin_name}: fnframe_environment_provider brings the kind {kind!r}, "
+                        "which is there already"
+                    )
+                providers[kind] = provider
+        return providers
+
+    @cached_property
     def settings_types(self) -> dict[str, type[msgspec.Struct]]:
-        """The tables of settings by name: of the types of triggers, and those that plugins register beside them.
+        """The tables of settings by name: of the types of triggers and environments, and those that plugins register
+        beside them.
 
         Raises `ConfigurationError` that names the plugin.
         """
         tables = {kind: type_.Settings for kind, type_ in self.trigger_types.items()}
+        tables |= {kind: provider.Settings for kind, provider in self.environment_providers.items()}
         for implementation in self.implementations("fnframe_register_settings"):
             label = f"plugin {implementation.plugin_name}: fnframe_register_settings"
             for name, type_ in _registered_tables(implementation, label).items():

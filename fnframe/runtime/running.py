@@ -42,10 +42,10 @@ from .lifespans import lifespans
 from .mapping import BoundMapping
 from .plugins import Plugins, load_plugins
 from .producers import QueueProducer, StreamProducer
+from .provided import Provided
 from .triggers import Serve, Triggers, only
 
 if TYPE_CHECKING:
-    import msgspec
     from anyio.abc import TaskGroup
 
     from ..app import App
@@ -66,7 +66,7 @@ class Running:
     def __init__(
         self, bundle: Bundle, plugins: Plugins, settings: Settings, engine: Engine, pool: Pool, tasks: TaskGroup,
         *, source: Source, embedded: App | None, mounted: frozenset[str], readiness: Readiness, clock: Clock,
-        debug: bool,
+        debug: bool, provided: Provided,
     ) -> None:  # fmt: skip
         self.plugins = plugins
         self.settings = settings
@@ -80,6 +80,7 @@ class Running:
         self._source = source
         self._embedded = embedded
         self._readiness = readiness
+        self._provided = provided
         self._tasks = tasks
         self._closed = False
         self._reloading = anyio.Lock()
@@ -119,10 +120,6 @@ class Running:
         """Use an object with hooks as a plugin of this run; see `RunningApp`."""
         self.plugins.add(plugin, f"{type(plugin).__name__} of this run")
 
-    def settings_of(self, name: str) -> msgspec.Struct:
-        """The table of settings that a plugin registered under this name."""
-        return self.settings.tables[name]
-
     @property
     def reports(self) -> Stream:
         """What came with an acknowledgement; see `RunningApp`."""
@@ -156,6 +153,10 @@ class Running:
     def run_with_triggers(self, run: Callable[..., Any]) -> None:
         """Run this as the triggers are run; see `RunningApp`."""
         self._triggers.companions.append(run)
+
+    def settings_of(self, name: str) -> Any:
+        """The table of settings of this name; see `RunningApp`."""
+        return self.settings.tables[name]
 
     def state(self, name: str) -> State:
         """Where a plugin keeps what it must remember; see `RunningApp`."""
@@ -194,9 +195,11 @@ class Running:
         await self.acceptance.enqueue(function, event, trigger="direct", fresh=fresh)
         return event.id
 
-    async def accept(self, function: str, event: Event, *, trigger: str, group: str | None = None) -> bool:
+    async def accept(
+        self, function: str, event: Event, *, trigger: str, group: str | None = None, fresh: bool = False
+    ) -> bool:
         """Put an event into the queue of a function's asynchronous invocations; False for a duplicate id."""
-        return await self.acceptance.enqueue(function, event, trigger=trigger, group=group)
+        return await self.acceptance.enqueue(function, event, trigger=trigger, group=group, fresh=fresh)
 
     async def is_pending(self, function: str, source: str, event_id: str) -> bool:
         """Whether an event that was accepted has not come to its end yet."""
@@ -235,7 +238,7 @@ class Running:
     async def reload(self) -> Manifest:
         """Serve the code as it is now; what runs ends in the old. Broken, it raises and the old goes on."""
         async with self._reloading:
-            bundle = await start_bundle(self._source, self._readiness, self._embedded)
+            bundle = await start_bundle(self._source, self._readiness, self._provided, self._embedded)
             old = self._bundle
             try:
                 await self._exchange(bundle)
@@ -389,6 +392,7 @@ async def _run(
     if app is not None:
         tables.update({kind_of(t): t.Settings for d in app.definitions.values() for t in d.triggers})
     chosen = load_settings(directory, tables, settings, os.environ)
+    providers = loaded.environment_providers
     clock = clock or SystemClock()
     root = Path(tempfile.mkdtemp(prefix="fnframe-"))
     try:
@@ -402,7 +406,8 @@ async def _run(
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             readiness = Readiness(tasks)
-            bundle = await start_bundle(source, readiness, app)
+            provided = Provided(providers, chosen.tables, root)
+            bundle = await start_bundle(source, readiness, provided, app)
             stack.push_async_callback(bundle.close)  # Also where the app turns out not to fit.
             pool = Pool(
                 root,
@@ -423,6 +428,7 @@ async def _run(
                 readiness=readiness,
                 clock=clock,
                 debug=debug,
+                provided=provided,
             )
             stack.push_async_callback(running.end)
             running.services = await stack.enter_async_context(lifespans(loaded, running))

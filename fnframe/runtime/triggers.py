@@ -63,7 +63,9 @@ class Triggers:
             await self._start(kind)
         if which == "all":
             for number, run in enumerate(self.companions):
-                await self._tasks.start(self._run_companion, f"companion {number}", run)
+                told = await self._tasks.start(self._run_companion, f"companion {number}", run)
+                if told is not None:
+                    self._services[f"companion {number}"].started = [told]
 
     async def serve_anew(self, old: Manifest) -> None:
         """Restart the triggers of the kinds whose mappings a reload changed."""

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fnframe import Failure, Function, Report, Success
-from fnframe.runtime.logs import LONGEST_LINE, LogLines, OutputLines, billed_ms
+from fnframe.log_lines import billed_ms
+from fnframe.runtime.logs import LONGEST_LINE, LogLines, OutputLines
 
 FUNCTION = Function(name="f", where="app.py:1")
 REPORT = Report(

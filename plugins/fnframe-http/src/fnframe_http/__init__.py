@@ -8,17 +8,20 @@ if TYPE_CHECKING:
     from .application import asgi, lifespan
     from .request import Request
     from .response import Response
+    from .server import Address, serve_application
     from .trigger import Http
 
 _HOMES = {
+    "Address": "server",
     "Http": "trigger",
     "Request": "request",
     "Response": "response",
     "asgi": "application",
     "lifespan": "application",
+    "serve_application": "server",
 }
 
-__all__ = ("Http", "Request", "Response", "asgi", "lifespan")
+__all__ = ("Address", "Http", "Request", "Response", "asgi", "lifespan", "serve_application")
 
 
 def __getattr__(name: str) -> Any:

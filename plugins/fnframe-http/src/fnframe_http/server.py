@@ -7,9 +7,9 @@ import errno
 import math
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
@@ -29,24 +29,49 @@ if TYPE_CHECKING:
 
 BACKLOG = 2048
 
-ELSEWHERE = "choose another with --{0}, with the variable FNFRAME_HTTP_{1} or with `{0}` under [http] in fnframe.toml"
-OTHER_PORT = ELSEWHERE.format("port", "PORT")
-OTHER_HOST = ELSEWHERE.format("host", "HOST")
+
+class Address(NamedTuple):
+    """Where to listen, and the table of settings that says so."""
+
+    host: str
+    port: int
+    table: str = "http"
+
+    def elsewhere(self, key: str) -> str:
+        """How to choose another."""
+        variable = f"FNFRAME_{self.table}_{key}".upper()
+        return (
+            f"choose another with --{key}, with the variable {variable} or with `{key}` under [{self.table}] in "
+            "fnframe.toml"
+        )
 
 
 async def serve(mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) -> None:
     """Serve these mappings until cancelled; then take no more connections and let requests in progress finish."""
     router = Router(mappings)
     settings: HttpSettings = mappings[0].settings
-    listener = _listener(settings)
+    address = Address(settings.host, settings.port)
+
+    def tell(base: str) -> None:
+        task_status.started(_texts(mappings, base))
+
+    await serve_application(application(router), address, mappings[0].grace, tell)
+
+
+async def serve_application(application: ASGIApp, address: Address, grace: float, tell: Callable[[str], None]) -> None:
+    """Serve an ASGI application until cancelled; `tell` gets its URL when it is ready.
+
+    What is in progress has `grace` seconds to finish then. Raises `ConfigurationError` that names the setting.
+    """
+    listener = _listener(address)
     try:
-        server = _server(application(router), mappings[0].grace)
+        server = _server(application, grace)
         await server.startup(sockets=[listener])
     except BaseException:
         listener.close()
         raise
     try:
-        task_status.started(_texts(mappings, listener))
+        tell(_base(listener))
         await server.main_loop()
     finally:
         # Its first step, before anything waits, closes the listener: a reload binds the port again at once.
@@ -97,15 +122,15 @@ def _server(application: ASGIApp, grace: float) -> Server:
     return server
 
 
-def _listener(settings: HttpSettings) -> socket.socket:
-    """A socket that listens at the address of the settings. Raises `ConfigurationError` that names the setting."""
-    host, port = settings.host, settings.port
+def _listener(address: Address) -> socket.socket:
+    """A socket that listens there. Raises `ConfigurationError` that names the setting."""
+    host, port, _ = address
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-        family, type_, protocol, _, address = found[0]
-        return _listening(family, type_, protocol, address)
+        family, type_, protocol, _, place = found[0]
+        return _listening(family, type_, protocol, place)
     except OSError as error:
-        raise ConfigurationError(_problem(error, host, port)) from None
+        raise ConfigurationError(_problem(error, address)) from None
 
 
 def _listening(family: int, type_: int, protocol: int, address: Any) -> socket.socket:
@@ -125,16 +150,20 @@ def _listening(family: int, type_: int, protocol: int, address: Any) -> socket.s
     return listener
 
 
-def _problem(error: OSError, host: str, port: int) -> str:
+def _problem(error: OSError, address: Address) -> str:
+    host, port, table = address
     if error.errno == errno.EADDRINUSE:
-        return f"http.port: port {port} of {host} is in use by another program; {OTHER_PORT}"
+        return f"{table}.port: port {port} of {host} is in use by another program; {address.elsewhere('port')}"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"http.port: port {port} may not be used without more rights; {OTHER_PORT}"
+        return f"{table}.port: port {port} may not be used without more rights; {address.elsewhere('port')}"
     reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-    return f"http.host: this machine cannot listen at {host!r}: {reason}; {OTHER_HOST}"
+    return f"{table}.host: this machine cannot listen at {host!r}: {reason}; {address.elsewhere('host')}"
 
 
-def _texts(mappings: Sequence[Mapping], listener: socket.socket) -> list[str]:
+def _base(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    base = f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
+    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+def _texts(mappings: Sequence[Mapping], base: str) -> list[str]:
     return [f"{route.method} {base}{route.path}" for route in (mapping.trigger.parsed() for mapping in mappings)]

@@ -1,0 +1,139 @@
+"""HTTP/1.1 as runtimes speak it to the Runtime API: few requests, one after the other, over loopback.
+
+A server library would bring an event loop, and take most of the time of a short invocation.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import NamedTuple
+
+RECEIVE = 256 * 1024
+LONGEST_HEAD = 2 * 1024 * 1024
+"""Bytes: a cause for X-Ray may be a megabyte."""
+LINE = b"\r\n"
+
+
+class BadRequest(Exception):
+    """What came is no HTTP that is understood here; the connection is of no use any more."""
+
+
+class Request(NamedTuple):
+    """A whole request; the names of headers are in lower case, and trailers are among them."""
+
+    method: bytes
+    path: bytes
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+class Connection:
+    """One connection of a runtime. `limit` is the largest body that is kept: of a larger one the rest is dropped."""
+
+    def __init__(self, connection: socket.socket, limit: int) -> None:
+        self._socket = connection
+        self._limit = limit
+        self._data = bytearray()
+        self._head: tuple[bytes, bytes, dict[bytes, bytes]] | None = None
+        self._scanned = 0
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def receive(self) -> bool:
+        """Take what is there; False at the end."""
+        try:
+            data = self._socket.recv(RECEIVE, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self._data += data
+        return bool(data)
+
+    def request(self) -> Request | None:
+        """The next request that is whole. Raises `BadRequest`."""
+        if self._head is None:
+            end = self._data.find(b"\r\n\r\n")
+            if end < 0:
+                if len(self._data) > LONGEST_HEAD:
+                    raise BadRequest("its head does not end")
+                return None
+            self._head = _head(bytes(self._data[:end]))
+            del self._data[: end + 4]
+            self._scanned = 0
+            if self._head[2].get(b"expect", b"").lower() == b"100-continue":
+                self._socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        method, path, headers = self._head
+        body = self._chunked(headers) if b"transfer-encoding" in headers else self._of_length(headers)
+        if body is None:
+            return None
+        self._head = None
+        return Request(method, path, headers, body)
+
+    def answer(self, status: bytes, body: bytes, headers: bytes = b"") -> None:
+        """Send a response. A runtime that is gone is found out elsewhere."""
+        head = b"HTTP/1.1 %b\r\nContent-Length: %d\r\n%b\r\n" % (status, len(body), headers)
+        try:
+            if len(body) > RECEIVE:
+                self._socket.sendall(head)
+                self._socket.sendall(body)
+            else:
+                self._socket.sendall(head + body)
+        except OSError:
+            pass
+
+    def _of_length(self, headers: dict[bytes, bytes]) -> bytes | None:
+        text = headers.get(b"content-length", b"0")
+        if not text.isdigit():
+            raise BadRequest("its length is no number")
+        length = int(text)
+        if len(self._data) < length:
+            return None
+        body = bytes(self._data[: min(length, self._limit + 1)])
+        del self._data[:length]
+        return body
+
+    def _chunked(self, headers: dict[bytes, bytes]) -> bytes | None:
+        parts, place = [], 0
+        while True:
+            end = self._data.find(LINE, place)
+            if end < 0:
+                return None
+            try:
+                size = int(self._data[place:end].partition(b";")[0], 16)
+            except ValueError:
+                raise BadRequest("a chunk has no size") from None
+            place = end + 2
+            if size == 0:
+                break
+            if len(self._data) < place + size + 2:
+                return None
+            parts.append(bytes(self._data[place : place + size]))
+            place += size + 2
+        end = self._data.find(b"\r\n\r\n", place - 2)
+        if end < 0:
+            return None
+        headers.update(_fields(bytes(self._data[place:end]).split(LINE)))
+        del self._data[: end + 4]
+        return b"".join(parts)[: self._limit + 1]
+
+
+def _head(data: bytes) -> tuple[bytes, bytes, dict[bytes, bytes]]:
+    first, *lines = data.split(LINE)
+    words = first.split(b" ")
+    if len(words) != 3:
+        raise BadRequest(f"its first line is {first!r}")
+    return words[0], words[1], _fields(lines)
+
+
+def _fields(lines: list[bytes]) -> dict[bytes, bytes]:
+    fields = {}
+    for line in lines:
+        name, _, value = line.partition(b":")
+        fields[name.lower()] = value.strip()
+    fields.pop(b"", None)
+    return fields

@@ -1,0 +1,270 @@
+"""A function that runs in an executable which speaks Lambda's Runtime API, in any language.
+
+The environment's own process is a small server of that API, on loopback, and the parent of the runtime. The host holds
+deadline, memory limit and output as for every environment; this process hands events over, and watches the runtime.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from typing import Any
+
+import msgspec
+
+from fnframe.outcome import RESPONSE_TOO_LARGE
+from fnframe.provider import Answer, Call, Problem, Start, Used
+
+from .. import variables
+from ..command import command_of
+from ..names import Account
+from ..origin import EVENT_TYPE, Origin, decode_origin
+from ..shapes.shape import Shape, shape_of
+from ..spec import EventFormat, spec_of
+from ..trace import header_of, new_traceparent
+from .child import Child
+from .http1 import BadRequest, Connection, Request
+
+Reply = tuple[bytes, bytes, bytes]
+"""Status, body and header fields."""
+
+ROOT = b"/2018-06-01/runtime/"
+JSON = b"Content-Type: application/json; charset=utf-8\r\n"
+ACCEPTED: Reply = b"202 Accepted", b'{"status":"OK"}\n', JSON
+_ACCOUNT = Account(os.environ.get("AWS_REGION", ""), os.environ.pop(variables.ACCOUNT, ""))
+
+
+def start(begin: Start) -> RuntimeFunction:
+    """The inside of an environment: start the runtime, and wait until it asks for work. Raises `Problem`."""
+    spec = spec_of(begin.function)
+    assert spec is not None
+    directory = os.environ["LAMBDA_TASK_ROOT"]
+    listener = socket.create_server(("127.0.0.1", 0))
+    host, port = listener.getsockname()
+    os.environ.update(variables.of_environment(begin, spec), AWS_LAMBDA_RUNTIME_API=f"{host}:{port}")
+    child = Child(command_of(spec, directory), directory)
+    function = RuntimeFunction(listener, child, begin.response_payload, spec.event_format)
+    function.wait_for_init()
+    return function
+
+
+class RuntimeFunction:
+    """See `fnframe.provider.Serve`."""
+
+    elsewhere = True
+
+    def __init__(self, listener: socket.socket, child: Child, limit: int, wanted: EventFormat) -> None:
+        self._listener = listener
+        self._child = child
+        self._limit = limit
+        self._format = wanted
+        self._payload = b""
+        self._shape: Shape | None = None
+        self._plain = Origin(_ACCOUNT.function_arn(os.environ["AWS_LAMBDA_FUNCTION_NAME"]))
+        self._connections: dict[int, Connection] = {}
+        self._poll = select.poll()
+        self._poll.register(listener, select.POLLIN)
+        self._poll.register(child.descriptor, select.POLLIN)
+        self._waiting: Connection | None = None
+        """The connection on which the runtime asks for work."""
+        self._call: Call | None = None
+        self._result: Answer | Problem | None = None
+        self._init_problem: Problem | None = None
+        self._busy = True
+        signal.signal(signal.SIGCHLD, lambda *_: self._look_at_child())
+
+    def wait_for_init(self) -> None:
+        """Return when the runtime asks for its first event. Raises `Problem` with what it said of its failure."""
+        while self._waiting is None:
+            if self._step():
+                if self._init_problem is not None:
+                    raise self._init_problem
+                self._child.end_like_it()
+        self._child.used()
+        self._busy = False
+
+    def __call__(self, call: Call) -> Answer:
+        self._busy = True
+        self._call, self._result = call, None
+        shape = shape_of(call.event, self._format, call.request_id, _ACCOUNT)
+        self._payload = call.event.data if shape is None else msgspec.json.encode(shape.event)
+        self._shape = shape
+        self._child.begin()
+        assert self._waiting is not None
+        waiting, self._waiting = self._waiting, None
+        waiting.answer(b"200 OK", self._payload, self._headers(call))
+        while self._waiting is None:
+            if self._step():
+                if self._result is None:
+                    self._child.end_like_it()
+                return self._told(self._child.used(spent=True))
+        self._child.reap_orphans()
+        used = self._child.used()
+        self._call = None
+        self._busy = False
+        return self._told(used)
+
+    def _told(self, used: Used) -> Answer:
+        if isinstance(self._result, Problem):
+            self._result.used = used
+            raise self._result
+        assert self._result is not None
+        result = self._result
+        if self._shape is not None and self._shape.answer is not None and result.content_type == "application/json":
+            try:
+                result = self._shape.answer(msgspec.json.decode(result.payload))
+            except msgspec.DecodeError as error:
+                raise Problem("Function.InvalidResponse", f"the answer is no JSON: {error}", used=used) from None
+            except Problem as problem:
+                problem.used = used
+                raise
+        return result._replace(used=used)
+
+    def _step(self) -> bool:
+        """Wait for something, and do it; whether the runtime has ended, and has nothing more to say."""
+        ready = {descriptor for descriptor, _ in self._poll.poll()}
+        if self._listener.fileno() in ready:
+            self._accept()
+        for descriptor in ready:
+            if descriptor in self._connections:
+                self._serve(self._connections[descriptor])
+        return ready == {self._child.descriptor}
+
+    def _accept(self) -> None:
+        accepted, _ = self._listener.accept()
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(accepted, self._limit)
+        self._connections[connection.fileno()] = connection
+        self._poll.register(connection, select.POLLIN)
+
+    def _serve(self, connection: Connection) -> None:
+        is_open = connection.receive()
+        try:
+            while (request := connection.request()) is not None:
+                self._answer(connection, request)
+        except BadRequest:
+            connection.answer(b"400 Bad Request", _error("TruncatedHTTPRequest", "the request is no HTTP"), JSON)
+            is_open = False
+        if not is_open:
+            self._poll.unregister(connection)
+            del self._connections[connection.fileno()]
+            if self._waiting is connection:
+                self._waiting = None
+            connection.close()
+
+    def _answer(self, connection: Connection, request: Request) -> None:
+        what = request.method, request.path.removeprefix(ROOT)
+        if not request.path.startswith(ROOT):
+            connection.answer(*_elsewhere(request.path))
+        elif what == (b"GET", b"invocation/next"):
+            self._next(connection)
+        elif what == (b"POST", b"init/error"):
+            self._init_problem = _problem(request)
+            connection.answer(*ACCEPTED)
+        elif request.method == b"POST" and what[1].startswith(b"invocation/"):
+            connection.answer(*self._take(request, *what[1].split(b"/")[1:]))
+        else:
+            connection.answer(b"404 Not Found", _error("NotFound", "the Runtime API has no such path"), JSON)
+
+    def _next(self, connection: Connection) -> None:
+        if self._call is not None and self._result is None:  # It asks again for what it has not answered.
+            connection.answer(b"200 OK", self._payload, self._headers(self._call))
+        else:
+            self._waiting = connection
+
+    def _take(self, request: Request, request_id: bytes = b"", kind: bytes = b"", *_: bytes) -> Reply:
+        """The runtime answers an invocation; what it is answered itself."""
+        if self._call is None or request_id.decode("latin-1") != self._call.request_id:
+            return b"400 Bad Request", _error("InvalidRequestID", "Invalid request ID"), JSON
+        if self._result is not None:
+            name = "InvocationResponse" if kind == b"response" else "InvocationErrorResponse"
+            problem = (
+                f"State transition from RuntimeResponseSentState to {name} failed for runtime. Error: State transition "
+                "is not allowed"
+            )
+            return b"403 Forbidden", _error("InvalidStateTransition", problem), JSON
+        if kind == b"error" or b"lambda-runtime-function-error-type" in request.headers:
+            self._result = _problem(request)
+            return ACCEPTED
+        if len(request.body) > self._limit:
+            problem = f"Exceeded maximum allowed payload size ({self._limit} bytes)."
+            text = f"Response payload size exceeded maximum allowed payload size ({self._limit} bytes)."
+            self._result = Problem(RESPONSE_TOO_LARGE, text)
+            return b"413 Request Entity Too Large", _error("RequestEntityTooLarge", problem), JSON
+        self._result = Answer(request.body, _content_type(request))
+        return ACCEPTED
+
+    def _headers(self, call: Call) -> bytes:
+        """The header fields of an event; of what is empty there is none."""
+        event = call.event
+        origin = decode_origin(event.origin) if event.type == EVENT_TYPE and event.origin else self._plain
+        trace = header_of(event.traceparent) or header_of(new_traceparent())
+        deadline = int((time.time() + call.timeout) * 1000)
+        fields = [
+            # Exactly this: with parameters behind it, AWS's runtimes hand the handler raw bytes.
+            f"Content-Type: {event.datacontenttype if self._shape is None else 'application/json'}",
+            f"Lambda-Runtime-Aws-Request-Id: {call.request_id}",
+            f"Lambda-Runtime-Deadline-Ms: {deadline}",
+            f"Lambda-Runtime-Invoked-Function-Arn: {origin.function_arn}",
+            f"Lambda-Runtime-Trace-Id: {trace}",
+        ]
+        if origin.client_context:
+            fields.append(f"Lambda-Runtime-Client-Context: {_one_line(origin.client_context)}")
+        if origin.tenant_id:
+            fields.append(f"Lambda-Runtime-Aws-Tenant-Id: {origin.tenant_id}")
+        return "".join(f"{field}\r\n" for field in fields).encode("utf-8", "replace")
+
+    def _look_at_child(self) -> None:
+        """A child ended. Between two invocations nobody else looks."""
+        if not self._busy and self._child.has_ended():
+            self._child.end_like_it()
+
+
+def _one_line(json: str) -> str:
+    """JSON without line breaks, which a header field cannot have."""
+    return msgspec.json.format(json, indent=-1)
+
+
+def _problem(request: Request) -> Problem:
+    """The error that a runtime tells of, by its body or by trailers; the body goes to the caller as it is."""
+    import base64
+
+    headers, body = request.headers, request.body
+    trailer = headers.get(b"lambda-runtime-function-error-body")
+    if trailer is not None:
+        body = base64.b64decode(trailer)
+    told = headers.get(b"lambda-runtime-function-error-type", b"").decode("latin-1")
+    try:
+        fields: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        fields, body = None, b""
+    if not isinstance(fields, dict):
+        return Problem(told or "Runtime.Unknown", "", body=body)
+    stack = fields.get("stackTrace")
+    return Problem(
+        str(fields.get("errorType") or told or "Runtime.Unknown"),
+        str(fields.get("errorMessage") or ""),
+        stack_trace=[str(frame) for frame in stack] if isinstance(stack, list) else (),
+        body=body,
+    )
+
+
+def _content_type(request: Request) -> str:
+    kind = request.headers.get(b"content-type", b"application/json").decode("latin-1")
+    return "application/json" if kind.partition(";")[0].strip().lower() == "application/json" else kind
+
+
+def _elsewhere(path: bytes) -> Reply:
+    """What is beside the Runtime API: neither extensions nor telemetry are served."""
+    if path == b"/ping":
+        return b"200 OK", b"pong", b"Content-Type: text/plain\r\n"
+    if b"/telemetry" in path or b"/logs" in path:
+        return b"202 Accepted", _error("Telemetry.NotSupported", "Telemetry API is not supported"), JSON
+    return b"404 Not Found", _error("NotFound", "extensions are not served"), JSON
+
+
+def _error(error_type: str, message: str) -> bytes:
+    return msgspec.json.encode({"errorMessage": message, "errorType": error_type})

@@ -1,0 +1,88 @@
+"""The environment provider: what fnframe's core asks of this plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from fnframe import ConfigurationError, Function
+from fnframe.provider import Preparation
+
+from . import variables
+from .declare import checked
+from .names import Account
+from .spec import EventFormat, Spec, spec_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class DeclaredFunction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table `[lambda.functions.NAME]` of fnframe.toml: the options of `fnframe_lambda.function`."""
+
+    handler: str = ""
+    runtime: str = "python"
+    code: str = ""
+    command: tuple[str, ...] = ()
+    event_format: EventFormat = "aws"
+    log_format: str = "Text"
+    log_level: str = ""
+    memory: int = 128
+    timeout: float = 3.0
+    ephemeral_storage: int = 512
+    retries: int = 2
+    maximum_age: float = 21_600.0
+    reserved_concurrency: int | None = None
+    provisioned_concurrency: int = 0
+    variables: dict[str, str] = {}
+    on_success: str | None = None
+    on_failure: str | None = None
+    tags: dict[str, str] = {}
+
+
+class LambdaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table `[lambda]` of fnframe.toml.
+
+    `host` and `port` are where the Invoke API listens: loopback, unless told otherwise, and nowhere without a port; 0
+    takes one that is free. What is in progress at the end has `grace` seconds. `region` and `account` are those that
+    ARNs name; `functions` declares functions beside the app's own.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] | None = None
+    grace: Annotated[float, msgspec.Meta(ge=0)] = 10.0
+
+    region: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = "us-east-1"
+    account: Annotated[str, msgspec.Meta(pattern=r"^\d{12}$")] = "000000000000"
+    functions: dict[str, DeclaredFunction] = {}
+
+
+class LambdaEnvironments:
+    """See `fnframe.provider.EnvironmentProvider`."""
+
+    Settings: type[msgspec.Struct] = LambdaSettings
+
+    def functions(self, settings: Any, directory: Path) -> Sequence[Function]:
+        where = str(directory / "fnframe.toml")
+        return [_declared(name, options, where) for name, options in settings.functions.items()]
+
+    def prepare(self, function: Function, settings: Any, directory: Path, scratch: Path) -> Preparation:
+        spec = spec_of(function)
+        if spec is None:
+            raise ConfigurationError(f"function {function.name!r} was not written for Lambda", where=function.where)
+        account = Account(settings.region, settings.account)
+        return Preparation(
+            inside=f"fnframe_lambda.inside.{'python' if spec.is_python else 'runtime'}:start",
+            directory=str(directory),
+            path=(str(directory),),
+            variables=variables.of_template(spec, account, str(directory)),
+        )
+
+
+def _declared(name: str, options: DeclaredFunction, where: str) -> Function:
+    fields = msgspec.structs.asdict(options)
+    spec = Spec(**{key: fields.pop(key) for key in Spec.__struct_fields__ if key in fields})
+    checked(spec, name, options.variables, where)
+    return Function(name=name, where=where, environment=spec.environment(), **fields)

@@ -1,0 +1,65 @@
+"""Which shape an event gets, and what is made of the handler's answer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..origin import EVENT_TYPE
+
+if TYPE_CHECKING:
+    from fnframe import Event
+    from fnframe.provider import Answer
+
+    from ..names import Account
+    from ..spec import EventFormat
+
+HTTP = "fnframe.http.request"
+TICK = "fnframe.cron.tick"
+FILES = "fnframe.files."
+QUEUE = "fnframe.queue.batch"
+STREAM = "fnframe.stream.batch"
+
+
+class Shape(NamedTuple):
+    """An event as AWS sends it, in plain JSON values. `answer` makes the result of what the handler returned, where
+    that is more than passing it on."""
+
+    event: Any
+    answer: Callable[[Any], Answer] | None = None
+
+
+def shape_of(event: Event, wanted: EventFormat, request_id: str, account: Account) -> Shape | None:
+    """The shape of an event; None for one that goes to the handler as it is: what a caller sent itself."""
+    if wanted == "data" or event.type == EVENT_TYPE:
+        return None
+    # Each in a module of its own, which only a function with such events imports.
+    if wanted == "aws:sns":
+        from .notification import sns
+
+        return Shape(sns(event, account))
+    if wanted == "aws:eventbridge":
+        from .bus import envelope
+
+        return Shape(envelope(event, account))
+    if event.type == HTTP:
+        from .http import request, response
+
+        return Shape(request(event, request_id, account), response)
+    if event.type == TICK:
+        from .bus import scheduled
+
+        return Shape(scheduled(event, account))
+    if event.type.startswith(FILES):
+        from .files import notification
+
+        return Shape(notification(event, request_id, account))
+    if event.type == QUEUE:
+        from .records import messages
+
+        return Shape(messages(event, account))
+    if event.type == STREAM:
+        from .records import changes, stream_records
+
+        return Shape((changes if wanted == "aws:dynamodb" else stream_records)(event, account))
+    return None

@@ -1,0 +1,67 @@
+"""The variables of an execution environment, as Lambda sets them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import platform
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fnframe.provider import Start
+
+    from .names import Account
+    from .spec import Spec
+
+ACCOUNT = "FNFRAME_LAMBDA_ACCOUNT"
+"""How the inside learns the account; it is not passed on to handlers."""
+
+
+def of_template(spec: Spec, account: Account, task_root: str) -> dict[str, str]:
+    """What all environments of one bundle share, set before anything is imported."""
+    return {
+        "AWS_REGION": account.region,
+        "AWS_DEFAULT_REGION": account.region,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{_runtime(spec)}",
+        "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        "LAMBDA_TASK_ROOT": task_root,
+        "PWD": task_root,
+        "TZ": ":UTC",
+        "LANG": "en_US.UTF-8",
+        "LC_CTYPE": "C.UTF-8",
+        ACCOUNT: account.id,
+    }
+
+
+def of_environment(start: Start, spec: Spec) -> dict[str, str]:
+    """What belongs to one function and one environment."""
+    function = start.function
+    name = function_name(function.name)
+    stream = start.environment_id.replace("-", "")
+    variables = {
+        "_HANDLER": spec.handler,
+        "AWS_LAMBDA_FUNCTION_NAME": name,
+        "AWS_LAMBDA_FUNCTION_VERSION": spec.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
+        "AWS_LAMBDA_LOG_STREAM_NAME": f"{dt.datetime.now(dt.UTC):%Y/%m/%d}/[{spec.version}]{stream}",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": (
+            "provisioned-concurrency" if function.provisioned_concurrency else "on-demand"
+        ),
+    }
+    if spec.log_format == "JSON":
+        variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+    if spec.log_level:
+        variables["AWS_LAMBDA_LOG_LEVEL"] = spec.log_level
+    return variables
+
+
+def function_name(served: str) -> str:
+    """A function's own name; what is served for one of its versions bears that behind a `@`."""
+    return served.partition("@")[0]
+
+
+def _runtime(spec: Spec) -> str:
+    if spec.runtime != "python":
+        return spec.runtime
+    major, minor, _ = platform.python_version_tuple()
+    return f"python{major}.{minor}"
