@@ -37,8 +37,8 @@ MOST_AHEAD = 2
 """Invocations that wait in a socket behind the one that runs: with two, half of the sends wake nobody."""
 LARGEST_AHEAD = 32 * 1024
 """Bytes of data with which an invocation surely fits into a socket, which holds 200 KB."""
-LARGEST_HELD = 8 * 1024
-"""Bytes of a frame that is sent together with others."""
+MOST_HELD = 8 * 1024
+"""Bytes of frames that are held to go out together."""
 LARGEST_PIPE = 1024 * 1024
 """Bytes that a pipe can hold at the most: all that is left of an environment's output when it is dead."""
 INIT_TIMEOUT = 10.0
@@ -79,7 +79,7 @@ class ProcessEnvironment:
         self._watching = False
         self._sending = False
         self._holding = False
-        """Whether small frames are held, to go out together when the replies that made room for them are taken: each
+        """Whether frames are held, to go out together when the replies that made room for them are taken: each
         send wakes the environment, which costs the host more than the rest of an invocation."""
         self._held: list[Invocation] = []
         self._held_bytes = bytearray()
@@ -138,14 +138,17 @@ class ProcessEnvironment:
         if len(self.in_flight) == 1 and (self.ready or invocation.again):
             self._head(invocation, time.monotonic())
         frame = encode(_frame(invocation))
-        if self._holding and len(frame) <= LARGEST_HELD:
-            self._held.append(invocation)
-            self._held_bytes += frame
-        else:
-            self._send_now(frame, [invocation])
+        self._held.append(invocation)
+        self._held_bytes = self._held_bytes + frame if self._held_bytes else frame
+        if not self._holding or len(self._held_bytes) > MOST_HELD:
+            self._send_held()
 
-    def _send_now(self, frames: bytearray, invocations: list[Invocation]) -> None:
-        """Send the frames of invocations, the last ones in flight."""
+    def _send_held(self) -> None:
+        """Send what is held, all of it in the order in which it is in flight."""
+        invocations, frames = self._held, self._held_bytes
+        self._held, self._held_bytes = [], bytearray()
+        if not invocations or self.reason is not None:
+            return
         try:
             sent = self._connection.send(frames, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -163,12 +166,6 @@ class ProcessEnvironment:
         if sent < len(frames):
             invocations[-1].unsent = memoryview(frames)[sent:]
             invocations[-1].wake()
-
-    def _send_held(self) -> None:
-        self._holding = False
-        if self._held and self.reason is None:
-            self._send_now(self._held_bytes, self._held)
-        self._held, self._held_bytes = [], bytearray()
 
     def takes_ahead(self, invocation: Invocation) -> bool:
         """Whether this invocation may wait in the socket behind the one that is running.
@@ -296,6 +293,7 @@ class ProcessEnvironment:
         for frame in frames:
             if self.reason is None:
                 self._take(frame)
+        self._holding = False
         self._send_held()
 
     def _take(self, frame: Any) -> None:

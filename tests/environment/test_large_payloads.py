@@ -18,8 +18,16 @@ LARGE = b"x" * 3_000_000
 
 
 @pytest.mark.anyio
-async def test_large_and_small_mixed_come_whole():
-    async with run_target(APP, settings={"max_environments": 2}) as running:
+@pytest.mark.parametrize("environments", [1, 2])
+async def test_large_and_small_mixed_come_whole_and_to_whom_they_belong(environments, write_app):
+    """A large one overtook a small one that was held, to be sent with others: each got the other's answer."""
+    target = write_app(
+        "from fnframe import App, Event\n"
+        "app = App('sizes')\n"
+        "@app.function(timeout=30)\n"
+        "def length(event: Event): return len(event.data)\n"
+    )
+    async with run_target(target, settings={"max_environments": environments}) as running:
         for _ in range(900):  # So that the pool takes the function for a short one, and sends ahead.
             await running.invoke("length", payload=b"x")
 
@@ -30,7 +38,7 @@ async def test_large_and_small_mixed_come_whole():
 
         async with anyio.create_task_group() as tasks:
             for n in range(16):
-                tasks.start_soon(client, [100, 31_000, 33_000, 250_000 + n, 7] * 30)
+                tasks.start_soon(client, [100, 31_000, 9_000, 33_000, 250_000 + n, 7] * 8)
 
 
 @pytest.mark.anyio
