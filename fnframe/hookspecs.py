@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import msgspec
 
+    from .engine.protocol import EngineFactory
     from .event import Event
     from .function import Function
     from .lifespan import Lifespan, RunningApp
@@ -62,6 +63,16 @@ def fnframe_register_triggers() -> list[type[Trigger]]:  # type: ignore[empty-bo
     """Called once at start: the types of triggers that the plugin brings.
 
     Two types of one kind are refused, and so is what is no `Trigger`. If it raises, the app does not start.
+    """
+
+
+@hookspec
+def fnframe_register_engines() -> dict[str, EngineFactory]:  # type: ignore[empty-body]
+    """Called once at start: what makes an engine of a URL, by the URL's scheme: `{"sqlite": sqlite_engine}`.
+
+    It is called with a URL that the settings name and the app's `EngineOptions` (see `fnframe.engine.protocol`), raises
+    `ConfigurationError` where the URL is wrong, and opens nothing: the engine is entered for that. A scheme that two
+    plugins bring is refused, and `memory` is fnframe's own. If it raises, the app does not start.
     """
 
 

@@ -83,7 +83,7 @@ async def _try_again(target: str, settings: dict[str, Any], screen: Screen, stop
 
 async def _session(target: str, settings: dict[str, Any], screen: Screen, stop: Stop, changes: Changes) -> None:
     """Serve until a signal, or until a file changes that is read at start only."""
-    async with run_target(target, settings=settings, plugins=(screen,), debug=True) as running:
+    async with run_target(target, settings=settings, plugins=(screen,), debug=True, durable=True) as running:
         stop.in_order()
         screen.show(running)
         async for changed in changes:

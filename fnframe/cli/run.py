@@ -61,7 +61,7 @@ async def _serve(target: str, settings: dict[str, object], form: "LogFormat", st
     from .standard_output import OutputLost
 
     lines = LogLines(sys.stdout, form)
-    async with run_target(target, settings=settings, plugins=(lines,)) as running:
+    async with run_target(target, settings=settings, plugins=(lines,), durable=True) as running:
         _tell(running)
         await stop.wait()
         _say(f"ending: what runs has {running.settings.grace:g} s to finish; a second signal ends it at once")
@@ -72,11 +72,15 @@ async def _serve(target: str, settings: dict[str, object], form: "LogFormat", st
 
 
 def _tell(running: "Running") -> None:
+    from .survival import nothing_survives
+
     _say(f"running {running.manifest.app}")
     for function, text in running.started:
         _say(f"{function}: {text}")
     if not running.started:
         _say("no function has a trigger: nothing will come in")
+    for line in nothing_survives(running):
+        _say(line)
 
 
 def _say(text: str) -> None:

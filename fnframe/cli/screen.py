@@ -13,6 +13,7 @@ from ..outcome import Failure
 from .errors import shown
 from .listener import Listener
 from .output import aligned, counted, invocation_line, problem_of, seconds
+from .survival import nothing_survives
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,6 +42,8 @@ class Screen(Listener):
             rows += [["", "", "", text] for text in said[1:]]
         for line in aligned(rows, right=(1, 2)):
             self._console.print(line, soft_wrap=True)
+        for line in nothing_survives(running):
+            self._console.print(line, style="dim", soft_wrap=True)
         self._console.print(f"watching {shown(str(self.directory))}; Ctrl-C ends", style="dim", soft_wrap=True)
 
     def note(self, text: str) -> None:

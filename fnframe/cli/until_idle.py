@@ -13,6 +13,7 @@ from .errors import FAILED, complain, message_of, shown
 from .lock import alone_in
 from .output import counted, terminal
 from .progress import Progress
+from .survival import nothing_survives
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,27 +26,25 @@ async def run_until_idle(target: str, settings: dict[str, object], stop: Stop) -
     """Exit status 0 if every event reached success or its destination, and that is remembered; else 1."""
     folder = directory_of(target) / ".fnframe"
     with alone_in(folder):
-        return await _run(target, settings, stop, folder / "state")
+        return await _run(target, settings, stop, folder)
 
 
-async def _run(target: str, settings: dict[str, object], stop: Stop, state: Path) -> int:
+async def _run(target: str, settings: dict[str, object], stop: Stop, folder: Path) -> int:
     console = terminal(stop.lose_output)
     progress = Progress(console)
     nothing: list[str] = []
     waiting: list[str] = []
     problem = None
     try:
-        async with run_target(
-            target, settings=settings, serve="backlog", plugins=(progress,), state_file=state
-        ) as running:
+        async with run_target(target, settings=settings, serve="backlog", plugins=(progress,), durable=True) as running:
             await _first(running, stop)
             if stop.signal is not None:
                 console.print("ending: what runs may finish; a second signal ends it at once", style="dim")
             elif progress.filtered and not progress.events:
                 nothing = [f"nothing to run: {counted(progress.filtered, 'event')} came, and no filter let one through"]
             elif not progress.events:
-                nothing = await why_nothing(running, shown(str(state)))
-            waiting = not_served(running)
+                nothing = await why_nothing(running, shown(str(folder)))
+            waiting = [*not_served(running), *nothing_survives(running)]
     except FnframeError as error:
         # Before the first event it is an error of the start; after it, what was done is told first.
         if not progress.events:
@@ -66,7 +65,7 @@ async def _run(target: str, settings: dict[str, object], stop: Stop, state: Path
     return FAILED if progress.lost else 0
 
 
-async def why_nothing(running: Running, state: str) -> list[str]:
+async def why_nothing(running: Running, folder: str) -> list[str]:
     """Whether an earlier run handled what is there, or nothing is there, or there is nowhere to look."""
     types = running.plugins.trigger_types
     kinds = {spec.kind for function in running.manifest.functions for spec in function.triggers}
@@ -75,7 +74,9 @@ async def why_nothing(running: Running, state: str) -> list[str]:
         return ["nothing to do: no function has a trigger whose events can wait, as files do"]
     for mapping in mappings:
         if await mapping.state.items():
-            return [f"nothing new: an earlier run handled what is there, says {state}; remove that to begin anew"]
+            is_beside = "engine" not in running.settings.sources
+            told = f"says {folder}; remove that to begin anew" if is_beside else "says the app's engine"
+            return [f"nothing new: an earlier run handled what is there, {told}"]
     return ["nothing to do: no event waits", *(f"  {function}: {text}" for function, text in running.started)]
 
 

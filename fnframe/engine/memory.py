@@ -1,22 +1,14 @@
-"""The engine `memory:`: queues, streams and state of one process.
-
-Queues and state are kept in a file from one clean run to the next if asked.
-"""
+"""The engine `memory:`: queues, streams and state of one process."""
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-
-import msgspec
 
 from ..errors import ConfigurationError
 from .memory_queue import MemoryQueue
 from .memory_stream import MemoryStream, Retention
-from .protocol import REPORTS, EngineOptions, Message, record_of
+from .protocol import REPORTS, EngineOptions, record_of
 
 if TYPE_CHECKING:
     from ..outcome import Report
@@ -26,66 +18,31 @@ KEPT_REPORTS = 10_000
 """So many are kept unless more are asked for: memory is no archive."""
 
 
-class _Saved(msgspec.Struct):
-    queues: dict[str, list[Message]]
-    states: dict[str, dict[str, bytes]]
+def memory_engine(url: str, options: EngineOptions) -> MemoryEngine:
+    """What makes a memory engine of its URL, which says nothing more. Raises `ConfigurationError`."""
+    if url != "memory:":
+        raise ConfigurationError(f"the engine in memory has the URL 'memory:', found {url!r}")
+    return MemoryEngine(options)
 
 
 class MemoryEngine:
-    """Queues, streams and state in this process. What waits is lost with it, unless `state_file` keeps it.
-
-    With `state_file`, a clean end writes queues and state there at once and the next start reads it; after a crash the
-    file is the one of the last clean end, so what came since is delivered again by triggers that can.
-    """
+    """Queues, streams and state in this process, and gone with it."""
 
     durable = shared = False
 
-    def __init__(self, options: EngineOptions, *, state_file: Path | None = None) -> None:
+    def __init__(self, options: EngineOptions) -> None:
         self._options = options
-        self._state_file = state_file
         self._queues: dict[str, MemoryQueue] = {}
         self._streams: dict[str, MemoryStream] = {}
         self._states: dict[str, MemoryState] = {}
 
     async def __aenter__(self) -> Self:
-        if self._state_file is not None and self._state_file.exists():
-            try:
-                saved = msgspec.msgpack.decode(self._state_file.read_bytes(), type=_Saved)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise ConfigurationError(
-                    f"not a state file of this release ({error}); remove it to begin anew: everything that lies in "
-                    "watched folders is then delivered again",
-                    where=str(self._state_file),
-                ) from None
-            except OSError as error:
-                raise ConfigurationError(
-                    f"what was handled before cannot be read ({error.strerror})", where=str(self._state_file)
-                ) from None
-            for name, values in saved.states.items():
-                self._states[name] = MemoryState(values)
-            for name, messages in saved.queues.items():
-                self.queue(name).restore(messages)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._state_file is None:
-            return
-        queues = {name: messages for name, queue in self._queues.items() if (messages := queue.messages())}
-        saved = _Saved(queues, {name: state.values for name, state in self._states.items()})
-        part = self._state_file.with_name(f"{self._state_file.name}.{os.getpid()}.part")
-        try:
-            self._state_file.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(msgspec.msgpack.encode(saved))
-            part.replace(self._state_file)
-        except OSError as problem:
-            with suppress(OSError):
-                part.unlink()
-            raise ConfigurationError(
-                f"what was handled could not be remembered ({problem.strerror}): the next run will handle it again",
-                where=str(self._state_file),
-            ) from None
+        pass
 
     def queue(self, name: str) -> MemoryQueue:
         if name not in self._queues:
@@ -103,7 +60,7 @@ class MemoryEngine:
         return self._streams[name]
 
     def state(self, name: str) -> MemoryState:
-        return self._states.setdefault(name, MemoryState({}))
+        return self._states.setdefault(name, MemoryState())
 
     async def queues(self) -> list[str]:
         return [name for name, queue in self._queues.items() if queue.holds_messages()]
@@ -120,8 +77,8 @@ class MemoryEngine:
 class MemoryState:
     """Named values in this process."""
 
-    def __init__(self, values: dict[str, bytes]) -> None:
-        self.values = values
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
 
     async def get(self, key: str) -> bytes | None:
         return self.values.get(key)

@@ -157,15 +157,6 @@ class MemoryQueue:
     def holds_messages(self) -> bool:
         return bool(self._held or self._dead)
 
-    def messages(self) -> list[Message]:
-        """All that is not settled, for the state file."""
-        return [held.message for held in self._held.values()]
-
-    def restore(self, messages: list[Message]) -> None:
-        """Hold these from before, for the state file."""
-        for message in messages:
-            self._hold(message, 0.0)
-
     def _accept(self, messages: Collection[Message], delay: float) -> None:
         """Hold new messages, all or none."""
         if messages and len(self._held) + len(messages) > self._bound:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
@@ -286,3 +286,7 @@ class Engine(Protocol):
 
     async def streams(self) -> list[str]:
         """Names of the streams that hold records."""
+
+
+EngineFactory = Callable[[str, EngineOptions], Engine]
+"""What makes an engine of a URL. Raises `ConfigurationError` where the URL is wrong."""

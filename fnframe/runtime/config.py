@@ -26,9 +26,12 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How an app runs. Every field but the last two is a key of fnframe.toml, times are in seconds.
+    """How an app runs. Every field but the last two is a key or table of fnframe.toml, times are in seconds.
 
-    `engine` is the URL of where events wait. `max_environments` bounds the processes (None: 4 for each core),
+    `engine` is the URL of where events wait, and `engines` names other engines for single queues and streams,
+    `{"queue:orders": "memory:"}`. A stream has `stream_partitions` from its beginning on, and keeps a record for
+    `stream_retention` seconds, of each partition the newest `stream_records` (None: as many as the engine likes).
+    `max_environments` bounds the processes (None: 4 for each core),
     and `max_waiting` the invocations that wait for one before they are throttled. An environment that was
     idle for `idle_timeout` is ended. `queue_bound` is the number of events that a queue accepts. When the app
     ends, what runs has `grace` to finish. Retries wait a random time that doubles from `retry_base` up to
@@ -39,10 +42,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     engine: str = "memory:"
+    engines: dict[str, str] = {}
     max_environments: Count | None = None
     max_waiting: Annotated[int, msgspec.Meta(ge=0)] = 1000
     idle_timeout: Seconds = 300.0
     queue_bound: Count = 100_000
+    stream_partitions: Count = 4
+    stream_retention: Seconds = 86_400.0
+    stream_records: Count | None = None
     grace: Seconds = 10.0
     retry_base: Seconds = 0.2
     retry_cap: Seconds = 60.0
@@ -80,6 +87,7 @@ def load_settings(
             given[_key_of_variable(name, keys)] = Given(text, f"environment variable {name}", is_text=True)
     for key, value in _flattened(overrides or {}):
         given[key] = Given(value, "set by the caller", is_text=isinstance(value, str))
+    engines = _engines(given)
     for table in tables:
         if table in given and given[table].value == {}:
             del given[table]
@@ -89,8 +97,10 @@ def load_settings(
     values = {key: _decoded(key, found, keys[key]) for key, found in given.items()}
     return Settings(
         **{key: value for key, value in values.items() if "." not in key},
+        engines={name: found.value for name, found in engines.items()},
         tables={name: _table(name, type_, values, given) for name, type_ in tables.items()},
-        sources={key: found.where for key, found in given.items()},
+        sources={key: found.where for key, found in given.items()}
+        | {f"engines.{name}": found.where for name, found in engines.items()},
     )
 
 
@@ -115,7 +125,7 @@ def _flattened(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _keys(tables: Mapping[str, type[msgspec.Struct]]) -> dict[str, Any]:
     """Every key that may be set, dotted, with its type."""
     own = msgspec.structs.fields(Settings)
-    keys = {field.encode_name: field.type for field in own if field.name not in ("tables", "sources")}
+    keys = {field.encode_name: field.type for field in own if field.name not in ("engines", "tables", "sources")}
     for name, type_ in tables.items():
         for field in msgspec.structs.fields(type_):
             keys[f"{name}.{field.encode_name}"] = field.type
@@ -123,11 +133,28 @@ def _keys(tables: Mapping[str, type[msgspec.Struct]]) -> dict[str, Any]:
 
 
 def _key_of_variable(name: str, keys: Mapping[str, Any]) -> str:
-    variables = {PREFIX + key.replace(".", "_").upper(): key for key in keys}
+    variables = {PREFIX + key.replace(".", "_").upper(): key for key in [*keys, "engines"]}
     if name not in variables:
         problem = f"no setting has the variable {name}{nearest(name, variables) or _listed(variables)}"
         raise ConfigurationError(problem, where="environment")
     return variables[name]
+
+
+def _engines(given: dict[str, Given]) -> dict[str, Given]:
+    """Take the table `[engines]`, whose keys are names of queues and streams, out of what was given."""
+    table = given.pop("engines", Given({}, ""))
+    if table.is_text:
+        urls = _decoded("engines", table, dict[str, str])
+        given |= {f"engines.{name}": Given(url, table.where) for name, url in urls.items()}
+    found = {key.removeprefix("engines."): given.pop(key) for key in list(given) if key.startswith("engines.")}
+    for name, (url, where, _) in found.items():
+        kind, _, rest = name.partition(":")
+        if kind not in ("queue", "stream") or not rest:
+            problem = f"[engines] names queues and streams, as 'queue:orders' or 'stream:clicks'; found {name!r}"
+            raise ConfigurationError(problem, where=where)
+        if not isinstance(url, str):
+            raise ConfigurationError(f"engines.{name}: expected an engine's URL, found {url!r}", where=where)
+    return found
 
 
 def _unknown(key: str, keys: Mapping[str, Any], *, is_table: bool) -> str:

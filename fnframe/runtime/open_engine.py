@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..engine.memory import MemoryEngine
-from ..engine.protocol import EngineOptions
+from msgspec.structs import replace
+
+from ..clock import SystemClock
 from ..environment.target import directory_of
 from ..errors import ConfigurationError
 from .config import load_settings
+from .engines import durable_url, engine_of
 from .plugins import load_plugins
 
 if TYPE_CHECKING:
@@ -26,8 +28,10 @@ async def open_engine(target: str, *, settings: Mapping[str, Any] = {}) -> Async
     """
     directory = directory_of(target)
     plugins = load_plugins(directory)
-    chosen = load_settings(directory, plugins.trigger_types, settings, os.environ)
-    engine = MemoryEngine(EngineOptions(directory=directory, queue_bound=chosen.queue_bound))
+    chosen = load_settings(directory, plugins.settings_types, settings, os.environ)
+    if "engine" not in chosen.sources:
+        chosen = replace(chosen, engine=durable_url(plugins))  # As `fnframe run` does.
+    engine = engine_of(chosen, plugins, directory, SystemClock())
     if not engine.durable:
         raise ConfigurationError(
             f"the engine of this app is {chosen.engine!r}: what is in it ends with the process that runs the app, so "

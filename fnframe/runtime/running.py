@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
+from msgspec.structs import replace
 
 from ..clock import Clock, SystemClock
 from ..dispatch.acceptance import Acceptance
@@ -21,8 +22,7 @@ from ..dispatch.destinations import Destinations
 from ..dispatch.dispatcher import Dispatcher, Environments, Observer
 from ..dispatch.retry import RetryPolicy
 from ..dispatch.verdict import Judge
-from ..engine.memory import MemoryEngine
-from ..engine.protocol import REPORTS, EngineOptions
+from ..engine.protocol import REPORTS
 from ..environment.inline import Inline
 from ..environment.invocation import Invocation
 from ..environment.pool import Pool
@@ -37,6 +37,7 @@ from ..function import Function
 from ..trigger import Trigger, kind_of
 from .bundle import Bundle, Source, source_of, start_bundle
 from .config import Settings, load_settings
+from .engines import durable_url, engine_of
 from .host_log import HostLog
 from .lifespans import lifespans
 from .mapping import BoundMapping
@@ -230,10 +231,11 @@ class Running:
     async def serve(self, which: Serve) -> None:
         """Work on what waits from before, and start the triggers: all, or those whose events can wait outside.
 
-        Returns when they are ready.
+        Returns when they are ready. Who serves none only looks at the app, or calls it: nothing that waits is touched.
         """
         await self._triggers.serve(which)
-        await self.delivery.serve(self.manifest)
+        if which != "none":
+            await self.delivery.serve(self.manifest)
 
     async def reload(self) -> Manifest:
         """Serve the code as it is now; what runs ends in the old. Broken, it raises and the old goes on."""
@@ -327,13 +329,13 @@ async def run_target(
     serve: Serve = "all",
     plugins: Sequence[object] = (),
     debug: bool = False,
-    state_file: Path | None = None,
+    durable: bool = False,
     clock: Clock | None = None,
 ) -> AsyncIterator[Running]:
     """Run an app that this process does not import. Raises `ImportFailed` or `ConfigurationError` at start.
 
-    `settings` win over fnframe.toml and the environment; `plugins` are registered for this run; `state_file` keeps
-    queues and state of the memory engine from one clean run to the next; `clock` is the time of retries and leases.
+    `settings` win over fnframe.toml and the environment; `plugins` are registered for this run; `durable`: where the
+    settings name no engine, events wait beside the app if a plugin brings an engine for that; `clock` is the time.
     """
     source = Source(target)
     async with _run(
@@ -343,7 +345,7 @@ async def run_target(
         serve=serve,
         plugins=plugins,
         debug=debug,
-        state_file=state_file,
+        durable=durable,
         clock=clock,
     ) as running:
         yield running
@@ -381,7 +383,7 @@ async def _run(
     serve: Serve = "all",
     plugins: Sequence[object] = (),
     debug: bool = False,
-    state_file: Path | None = None,
+    durable: bool = False,
     clock: Clock | None = None,
     app: App | None = None,
     mounted: tuple[type[Trigger], ...] = (),
@@ -392,17 +394,14 @@ async def _run(
     if app is not None:
         tables.update({kind_of(t): t.Settings for d in app.definitions.values() for t in d.triggers})
     chosen = load_settings(directory, tables, settings, os.environ)
+    if durable and "engine" not in chosen.sources:
+        chosen = replace(chosen, engine=durable_url(loaded))
     providers = loaded.environment_providers
     clock = clock or SystemClock()
     root = Path(tempfile.mkdtemp(prefix="fnframe-"))
     try:
         async with AsyncExitStack() as stack:
-            engine = await stack.enter_async_context(
-                MemoryEngine(
-                    EngineOptions(directory=directory, clock=clock, queue_bound=chosen.queue_bound),
-                    state_file=state_file,
-                )
-            )
+            engine = await stack.enter_async_context(engine_of(chosen, loaded, directory, clock))
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             readiness = Readiness(tasks)

@@ -272,10 +272,10 @@ async def test_what_cannot_be_accepted_says_why(world, write_app):
 
 
 async def test_the_end_gives_back_what_was_not_done(write_app, tmp_path):
-    state, gate = tmp_path / "state" / "file", tmp_path / "gate"
+    gate = tmp_path / "gate"
     listener = Listener()
     async with run_target(
-        write_app(APP), state_file=state, settings={"grace": 0.0, "max_environments": 1}, plugins=[listener]
+        write_app(APP), durable=True, settings={"grace": 0.0, "max_environments": 1}, plugins=[listener]
     ) as running:
         for _ in range(3):
             await running.enqueue("holds", str(gate))
@@ -284,7 +284,7 @@ async def test_the_end_gives_back_what_was_not_done(write_app, tmp_path):
                 await anyio.sleep(0.001)
     assert listener.settled == []
     gate.touch()
-    async with run_target(write_app(APP), state_file=state, plugins=[listener]) as running:
+    async with run_target(write_app(APP), durable=True, plugins=[listener]) as running:
         await running.drained()
     assert [entry[:3] for entry in listener.settled] == [("holds", "success", 1)] * 3
 

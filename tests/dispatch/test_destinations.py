@@ -194,13 +194,12 @@ async def test_a_url_that_is_down_for_hours_holds_up_no_function_and_is_given_up
     assert letters[0].reason.endswith("answered 503 Service Unavailable; it was tried for 6 hours")
 
 
-async def test_what_waited_for_a_url_is_posted_by_the_next_run(app, receiver, tmp_path):
+async def test_what_waited_for_a_url_is_posted_by_the_next_run(app, receiver):
     receiver.answers += ["hang"]
-    state = tmp_path / "state"
-    async with run_target(app, state_file=state, settings={"grace": 0.0}) as running:
+    async with run_target(app, durable=True, settings={"grace": 0.0}) as running:
         await running.enqueue("posted", 1)
         await until(lambda: receiver.requests)
-    async with run_target(app, state_file=state) as running:
+    async with run_target(app, durable=True) as running:
         await running.drained()
     assert len(receiver.requests) == 2
     assert receiver.requests[0][1]["idempotency-key"] == receiver.requests[1][1]["idempotency-key"]

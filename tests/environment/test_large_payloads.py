@@ -38,7 +38,7 @@ async def test_large_and_small_mixed_come_whole_and_to_whom_they_belong(environm
 
         async with anyio.create_task_group() as tasks:
             for n in range(16):
-                tasks.start_soon(client, [100, 31_000, 9_000, 33_000, 250_000 + n, 7] * 8)
+                tasks.start_soon(client, [100, 31_000, 9_000, 33_000, 250_000 + n, 7] * 20)
 
 
 @pytest.mark.anyio

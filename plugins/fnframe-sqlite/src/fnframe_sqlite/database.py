@@ -37,6 +37,8 @@ class Database:
         self._synced = True
         try:
             self.connection = _open(place)
+            found = os.stat(place.file)
+            self._identity = (found.st_dev, found.st_ino)
             with self._writing():
                 self._begin(place)
         except BaseException:
@@ -54,6 +56,18 @@ class Database:
         version: int = self.connection.pragma("data_version")
         return version
 
+    def check(self) -> None:
+        """Raises `EngineFailed` if the file is not there any more: who goes on writes into what nobody will find."""
+        try:
+            found = os.stat(self._place.file)
+        except FileNotFoundError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._identity:
+            raise EngineFailed(
+                f"{self._place.file}: the engine's file was removed or replaced while it was in use: what it held is "
+                "lost with it; start anew"
+            )
+
     @contextmanager
     def writing(self, *, synced: bool) -> Iterator[None]:
         """A transaction that writes; `synced`: it is on the disk when it ends."""
@@ -62,6 +76,7 @@ class Database:
                 full = synced and self._place.synchronous == "full"
                 self.connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
                 self._synced = synced
+            self.check()
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
