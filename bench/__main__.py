@@ -9,7 +9,7 @@ import sys
 
 from .harness import RESULTS, print_verdicts
 
-SCRIPTS = ["isolated", "timeout", "lateness", "memory", "coldstart", "http", "inline", "filter", "imports"]
+SCRIPTS = ["isolated", "timeout", "lateness", "memory", "coldstart", "http", "inline", "filter", "imports", "files"]
 
 
 def main() -> None:

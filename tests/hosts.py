@@ -16,13 +16,14 @@ from fnframe.dispatch.dispatcher import Dispatcher
 from fnframe.dispatch.retry import RetryPolicy
 from fnframe.dispatch.verdict import Judge
 from fnframe.environment.inline import Inline
+from fnframe.event import Event, encode_json, now
 from fnframe.runtime.producers import QueueProducer, StreamProducer
 from fnframe.trigger import kind_of
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from fnframe import App, Event, Outcome, State, Trigger
+    from fnframe import App, Outcome, State, Trigger
     from fnframe.clock import Clock
     from fnframe.engine.protocol import Engine, Queue, Stream
     from fnframe.function import Function
@@ -34,7 +35,6 @@ POLICY = RetryPolicy(0.1, 1.0)
 class Binding:
     """`fnframe.Mapping` of a host."""
 
-    grace = 5.0
     debug = False
     app = "test"
     settings: Any = None
@@ -45,6 +45,10 @@ class Binding:
         self.function = function
         self.trigger = trigger
         self.state: State = host.engine.state(f"mapping:{function.name}:{trigger.identity()}")
+
+    @property
+    def grace(self) -> float:
+        return self._host.grace
 
     def passes(self, event: Event) -> bool:
         return True
@@ -70,21 +74,17 @@ class Host:
 
     def __init__(self, app: App, engine: Engine, clock: Clock, tasks: TaskGroup, policy: RetryPolicy) -> None:
         self.engine = engine
+        self.grace = 5.0
+        self._triggers: list[tuple[anyio.CancelScope, anyio.Event]] = []
         self.dispatcher = Dispatcher(Judge("test"), self._deliver, None, None)
         manifest = app.manifest()
         self.dispatcher.serve(manifest, lambda function: Inline(app, manifest.limits.response_payload))
-        self.delivery = Delivery(
-            engine,
-            self.dispatcher,
-            Destinations(Path(), self._to_destination),
-            clock,
-            tasks,
-            policy=policy,
-            concurrency=4,
-            settled=None,
-        )
         self.acceptance = Acceptance(
-            engine, self.dispatcher, check_running=lambda: None, arrived=self.delivery.poll_function
+            engine, self.dispatcher, check_running=lambda: None, arrived=lambda name: self.delivery.poll_function(name)
+        )
+        destinations = Destinations(Path(), engine, self.acceptance, posted=lambda: self.delivery.poll_outbox())
+        self.delivery = Delivery(
+            engine, self.dispatcher, destinations, clock, tasks, policy=policy, concurrency=4, settled=None
         )
 
     def queue(self, name: str) -> QueueProducer:
@@ -96,11 +96,24 @@ class Host:
     async def drained(self) -> None:
         await self.delivery.drained()
 
+    async def stop(self, grace: float) -> None:
+        """End in order, as a first SIGTERM does."""
+        self.grace = grace
+        for scope, _ in self._triggers:
+            scope.cancel()
+        for _, ended in self._triggers:
+            await ended.wait()
+        await self.delivery.finish(grace)
+
+    async def run(self, trigger: Trigger, function: Function, *, task_status: Any) -> None:
+        scope, ended = anyio.CancelScope(), anyio.Event()
+        self._triggers.append((scope, ended))
+        with scope:
+            await trigger.run(Binding(self, function, trigger), task_status=task_status)
+        ended.set()
+
     async def _deliver(self, invocation: Any, send: Any) -> Any:
         return await self.acceptance.from_handler(invocation, send)
-
-    async def _to_destination(self, function: str, event: Event) -> None:
-        await self.acceptance.enqueue(function, event, trigger="destination")
 
 
 @asynccontextmanager
@@ -111,7 +124,7 @@ async def running(app: App, engine: Engine, clock: Clock, *, policy: RetryPolicy
         await host.delivery.serve(app.manifest())
         for definition in app.definitions.values():
             for trigger in definition.triggers:
-                await tasks.start(_run, trigger, Binding(host, definition.function, trigger))
+                await tasks.start(host.run, trigger, definition.function)
         try:
             yield host
         finally:
@@ -119,5 +132,6 @@ async def running(app: App, engine: Engine, clock: Clock, *, policy: RetryPolicy
             tasks.cancel_scope.cancel()
 
 
-async def _run(trigger: Trigger, binding: Binding, *, task_status: Any) -> None:
-    await trigger.run(binding, task_status=task_status)
+def event_of(data: Any) -> Event:
+    """An event with this data, and an id made of it."""
+    return Event(id=f"e{data}", source="s", type="t", time=now(), data=encode_json(data))

@@ -18,6 +18,7 @@ from .polled_queue import PolledQueue
 from .polled_records import StreamFunction
 from .polled_stream import PolledStream
 from .poller import Poller
+from .retry import persist
 from .selection import selection_of
 from .service import Service, Works
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from .dispatcher import Dispatcher, Observer
     from .retry import RetryPolicy
 
+LOOK_OUT = 1.0
+"""Seconds between two looks for functions that another process has given something to do."""
 LOOK_AGAIN = 0.5
 """Seconds between two looks at whether all is done, where other processes may do the last of it."""
 
@@ -55,6 +58,7 @@ class Delivery:
         self._functions: dict[str, Service] = {}
         self._outbox: Service | None = None
         self._polled: set[Service] = set()
+        self._looks_out = False
         self._changed = anyio.Event()
         tasks.start_soon(self._leases.keep)
 
@@ -65,6 +69,18 @@ class Delivery:
         known = {function.name for function in manifest.functions}
         for name in self._functions.keys() - known:
             self._functions.pop(name).end()
+        await self._look()
+        if self._engine.shared and not self._looks_out:
+            self._looks_out = True
+            self._tasks.start_soon(self._look_out)
+
+    async def _look_out(self) -> None:
+        while True:
+            await self._clock.wait(anyio.Event(), self._clock.monotonic() + LOOK_OUT)
+            await persist(self._look, self._clock, "a look for what other processes sent")
+
+    async def _look(self) -> None:
+        """See that the queues of this app's functions are served in which something lies."""
         for name in await self._engine.queues():
             if name.startswith(PREFIX) and self._dispatcher.serves(name.removeprefix(PREFIX)):
                 self.poll_function(name.removeprefix(PREFIX))

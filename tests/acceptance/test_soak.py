@@ -1,4 +1,4 @@
-"""A hundredth of bench/soak: nothing grows and nothing is left, however functions end."""
+"""A hundredth of bench/soak."""
 
 from __future__ import annotations
 
@@ -29,3 +29,9 @@ def test_each_way_to_misbehave_is_its_own_outcome_and_hurts_nobody(backend):
     # How fast a pool is says little while other tests run.
     told = soak("abuse", "--invocations", "100", "--slowest", "0.2", "--backend", backend)
     assert "held: each its own outcome" in told
+
+
+@BACKENDS
+def test_each_file_is_delivered_once_and_complete_whatever_is_done_to_it(backend):
+    told = soak("files", "--divide", "100", "--backend", backend)
+    assert "all were delivered, once and complete" in told

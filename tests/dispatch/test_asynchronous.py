@@ -91,6 +91,16 @@ def chain(event, context: Context):
     context.enqueue("chain", None)
 
 
+@app.function(retries=9)
+def kills(event, context: Context):
+    note(f"kills {context.attempt}")
+    os._exit(1)
+
+
+@app.function(reserved_concurrency=0, on_failure="function:hears")
+def blocked(event): ...
+
+
 @app.function(timeout=30.0)
 def holds(path):
     while not Path(path).exists():
@@ -257,6 +267,49 @@ async def test_a_chain_of_functions_stops_at_its_depth(world):
     assert len(log()) == 5
     # In no order: a hop may end before the one that sent it.
     assert sorted(outcome for _, outcome, *_ in listener.settled) == ["FnframeError", *["success"] * 4]
+
+
+async def test_an_event_that_is_given_up_on_is_kept_among_the_dead_letters_unless_it_has_a_destination(world):
+    running, clock, _, log = world
+    await running.enqueue("ages", None)
+    await running.enqueue("kills", None)
+    await running.enqueue("hopeless", 5)
+    await drained(running, clock)
+    (letter,) = await running.engine.queue("function:ages").dead_letters()
+    assert letter.reason.startswith("EventAgeExceeded after ")
+    assert json.loads(letter.error)["errorMessage"] == "again"
+    (letter,) = await running.engine.queue("function:kills").dead_letters()
+    assert letter.reason == "RetriesExhausted after 3 attempts: Runtime.ExitError"
+    assert log().count("kills 3") == 1, "an event that ends its environment is tried no more than three times"
+    assert "kills 4" not in log()
+    assert await running.engine.queue("function:hopeless").dead_letters() == []
+
+
+async def test_a_function_without_concurrency_sends_its_events_to_where_failures_go(world):
+    running, clock, listener, log = world
+    await running.enqueue("blocked", 3)
+    await drained(running, clock)
+    assert ("blocked", "TooManyRequestsException", 0, "function:hears") in listener.settled
+    (line,) = log()
+    assert line.startswith("hears blocked ZeroReservedConcurrency 0 3")
+
+
+async def test_reports_are_kept_with_what_they_settle(world):
+    from fnframe.engine.protocol import REPORTS
+
+    running, clock, _, _ = world
+    await running.enqueue("third_time", 1)
+    await running.enqueue("ages", 1)
+    await drained(running, clock)
+    records = await running.engine.stream(REPORTS).read(0, 0, 1000)
+    kept = [json.loads(record.body) for record in records if record.key == "third_time"]
+    assert [(report["attempt"], report["outcome"]) for report in kept] == [
+        (1, "Runtime.ExitError"),
+        (2, "Runtime.ExitError"),
+        (3, "success"),
+    ]
+    assert len({report["request_id"] for report in kept}) == 1
+    assert len([record for record in records if record.key == "ages"]) >= 2
 
 
 async def test_what_cannot_be_accepted_says_why(world, write_app):

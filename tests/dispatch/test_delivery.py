@@ -7,13 +7,15 @@ from typing import Any
 
 import anyio
 import pytest
-from hosts import running
+from facts import drained
+from hosts import event_of, running
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fnframe import App, Batch, QueueTrigger, StreamTrigger
+from fnframe.dispatch.asynchronous import Envelope, encode_envelope
 from fnframe.engine.memory import MemoryEngine
-from fnframe.engine.protocol import EngineOptions
+from fnframe.engine.protocol import EngineOptions, Message
 from fnframe.testing.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -142,6 +144,28 @@ async def test_a_stream_loses_nothing_and_keeps_keys_in_order(plan, ends, size, 
     await work_off(log, app, engine, clock, ends)
     assert log.out_of_turn == []
     assert log.done == {name for order in log.order.values() for name in order}
+
+
+async def test_what_a_host_took_along_again_and_again_is_not_run_once_more():
+    """Nobody knows what it does to its host: it is kept where it can be looked at."""
+    log, clock = Log(), ManualClock()
+    engine = MemoryEngine(EngineOptions(directory=Path(), clock=clock))
+    app = log.app(Orders(batch_size=2))
+    queues = engine.queue("function:nothing"), engine.queue("orders")
+    await queues[0].send([Message("a", encode_envelope(Envelope(event_of("a"), "r", "t")))])
+    await queues[1].send([Message("b", b'{"name":"b","fails":0}')])
+    for _ in range(3):
+        for queue in queues:
+            (lease,) = await queue.receive(1, 30.0)
+        clock.advance(31)
+        assert not await lease.extend(1.0)
+    for each in (App_of_nothing, app):
+        async with running(each, engine, clock) as host:
+            await drained(host, clock)
+    for queue in queues:
+        (letter,) = await queue.dead_letters()
+        assert "its environment or its host ended 3 times while it ran" in letter.reason + letter.error.decode()
+    assert log.begun == []
 
 
 App_of_nothing = App("nothing")

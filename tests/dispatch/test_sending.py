@@ -208,7 +208,9 @@ if __name__ == "__main__":
 """
     )
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=30, check=True)
-    assert sorted(done.stderr.splitlines()) == ["clicks: clicks [{'n': 2}]", "orders: orders [{'n': 1}] g"]
+    lines = done.stderr.splitlines()
+    assert "clicks: clicks [{'n': 2}]" in lines
+    assert "orders: orders [{'n': 1}] g" in lines
 
 
 def test_targets():

@@ -11,6 +11,9 @@ from typing import Any
 import anyio
 import pytest
 from fnframe_files import Files
+from fnframe_files.agenda import Agenda
+from fnframe_files.ledger import Ledger
+from fnframe_files.scanner import Scanner
 
 from fnframe import ConfigurationError
 
@@ -97,6 +100,27 @@ async def test_a_crash_before_it_was_noted_repeats_the_same_event(kit: Any, trig
     second = kit.Recorder(trigger, uploads.parent)
     async with kit.serving(second):
         assert [event.id for event in second.events] == [event.id for event in first.events]
+
+
+async def test_files_that_go_while_their_directory_is_listed(kit: Any, uploads: Path) -> None:
+    """One that vanished between its name and its size ended the listing: the rest was not seen, nor watched."""
+    for number in range(50):
+        (uploads / f"known-{number}").write_text("x")
+    mapping = kit.Recorder(Files("uploads"), uploads.parent)
+    async with kit.serving(mapping):
+        pass
+    ledger, agenda = Ledger(mapping), Agenda()
+    await ledger.load()
+    for number in range(50):
+        (uploads / f"folder-{number}").mkdir()
+        (uploads / f"folder-{number}" / "new").write_text("x")
+    steps = Scanner([ledger], None, agenda).everything()
+    next(steps)
+    for number in range(50):
+        (uploads / f"known-{number}").unlink()
+    for _ in steps:
+        pass
+    assert {str(uploads / f"folder-{number}" / "new") for number in range(50)} <= agenda.paths()
 
 
 async def test_only_what_was_asked_for_is_told(kit: Any, uploads: Path) -> None:

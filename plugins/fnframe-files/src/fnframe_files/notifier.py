@@ -56,6 +56,8 @@ class Notifier:
         """Directories that were made or moved in, to be scanned."""
         self.went: dict[str, Directory] = {}
         """Directories that were moved away, with all that is below."""
+        self.left: set[str] = set()
+        """Where directories were that were moved away or deleted, since everything was looked through."""
         self.lost = False
         """Whether the system told less than there was, or a bucket's own folder went away."""
         self.strict = True
@@ -100,6 +102,7 @@ class Notifier:
     def begin(self) -> None:
         """All directories are going to be watched anew: what comes to light from now on counts as lost again."""
         self.lost = False
+        self.left.clear()
         self._was_short, self.short = self.short, False
         self._found.clear()
 
@@ -149,9 +152,15 @@ class Notifier:
         return told
 
     def _hear_directory(self, mask: int, directory: Directory, name: str) -> None:
-        told = self.came if mask & _CAME else self.went if mask & _LEFT else None
-        if told is not None and (inner := directory.below(name, self._ledgers)).prefixes:
-            told[inner.path] = inner
+        inner = directory.below(name, self._ledgers)
+        if not inner.prefixes:
+            return
+        if mask & _CAME:
+            self.came[inner.path] = inner
+            return
+        self.left.add(inner.path)
+        if mask & _LEFT:
+            self.went[inner.path] = inner
 
     def _lose(self, number: int, mask: int, directory: Directory) -> None:
         """A directory is gone, or was moved; of other directories than a bucket's own their parent tells that."""

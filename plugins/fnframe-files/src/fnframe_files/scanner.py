@@ -70,11 +70,16 @@ class Scanner:
         assert notifier is not None
         went, notifier.went = notifier.went, {}
         came, notifier.came = notifier.came, {}
+        # Where there was another before, what lies there may have been told of already, and gone again, unwatched.
+        again = [directory for path, directory in came.items() if path in notifier.left]
+        notifier.left.difference_update(came)
         if went:
             yield from notifier.forget(went)
             yield from self._look_below(went.values())
         for directory in came.values():
             yield from self._scan(directory)
+        if again:
+            yield from self._look_below(again)
 
     def _scan(self, top: Directory, seen: Seen | None = None) -> Iterator[None]:
         """Watch a directory and those below, and put what lies there on the agenda unless it was delivered."""
@@ -121,8 +126,12 @@ class Scanner:
             for ledger, key in views:
                 seen[ledger].add(key)
         if any(key in ledger.known for ledger, key in views):
-            version = version_of(entry.stat(follow_symlinks=False))
-            views = [(ledger, key) for ledger, key in views if not ledger.has(key, version)]
+            try:
+                version = version_of(entry.stat(follow_symlinks=False))
+            except OSError:
+                pass  # Gone meanwhile, say: a look will tell, and the rest of the directory wants to be seen.
+            else:
+                views = [(ledger, key) for ledger, key in views if not ledger.has(key, version)]
         if views:
             self._agenda.add(Entry(f"{directory.path}/{entry.name}", views, Hint.FOUND, regular=True))
 
