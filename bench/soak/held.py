@@ -62,7 +62,7 @@ def grown(first: dict[str, float], last: dict[str, float]) -> list[str]:
 
 def folders(root: Path) -> int:
     """Temporary directories of environments."""
-    return sum(1 for _ in root.glob("fnframe-*/*"))
+    return sum(1 for _ in root.glob("fnframe-*/slot-*"))
 
 
 def resident_mb(pid: int) -> float:

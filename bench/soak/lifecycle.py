@@ -109,7 +109,7 @@ def held(root: Path) -> dict[str, float]:
 
 
 def folders(root: Path) -> int:
-    return sum(1 for _ in root.glob("fnframe-*/*"))
+    return sum(1 for _ in root.glob("fnframe-*/slot-*"))
 
 
 def descendants(pid: int) -> list[int]:

@@ -56,6 +56,19 @@ def look_at(pid: int) -> Seen:
     return Seen(resident, resident - shared, size, int(fields[7]), int(fields[1]))
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal stopped a process."""
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:1] == [b"T"]
+
+
+def threads(pid: int) -> int:
+    """How many threads a process has; 0 when it is gone."""
+    try:
+        return os.stat(f"/proc/{pid}/task").st_nlink - 2
+    except OSError:
+        return 0
+
+
 def is_borrowed(pid: int, seen: Seen) -> bool:
     """Whether a process runs in its parent's own memory, as one does between vfork and exec."""
     if KCMP is not None:

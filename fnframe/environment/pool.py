@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -20,10 +21,14 @@ from .lane import Lane
 from .process import EXIT_TIMEOUT, Owner, ProcessEnvironment, Reason
 from .slot import Slot, remove
 
+log = logging.getLogger("fnframe")
+
 PATIENCE = 0.05
 """Seconds that a function without any environment waits for room while another function is busy in all of them."""
 INIT_BACKOFF = 5.0
 """Seconds until another environment is provisioned where one could not start."""
+IDLE_TICK = 0.1
+"""Seconds between two looks at the memory of idle environments."""
 QUIET_TICKS = 20
 """After so many looks with nothing running, wait to be woken: a wake-up for each invocation costs more."""
 
@@ -109,11 +114,14 @@ class Pool(Owner):
             alarm.close()
 
     async def _watch(self, alarm: Alarm) -> None:
-        quiet = 0
+        quiet, idle_look = 0, 0.0
         while True:
             now = time.monotonic()
             wake = math.inf
             quiet += 1
+            if now >= idle_look:
+                self._look_at_idle(now)
+                idle_look = now + IDLE_TICK
             for environment in [*self._live, *self._dying]:
                 if environment.deadline <= now:
                     environment.expire()
@@ -129,10 +137,27 @@ class Pool(Owner):
                 continue
             self._asleep = anyio.Event()
             if not any(environment.direct for environment in self._live):  # A thread may have begun one just now.
-                with anyio.move_on_after(self._until_idle_end(now)):
+                pause = self._until_idle_end(now)
+                if any(environment.is_restless for environment in self._idle()):
+                    pause = min(pause, IDLE_TICK)
+                with anyio.move_on_after(pause):
                     await self._asleep.wait()
+            quiet = 0 if self._asleep.is_set() else QUIET_TICKS
             self._asleep = None
-            quiet = 0
+
+    def _look_at_idle(self, now: float) -> None:
+        """End idle environments whose memory passes its limit: threads that a handler left may do that."""
+        for environment in self._idle():
+            environment.sample(now)
+            if environment.reason == "memory":
+                log.warning(
+                    "an idle environment of function %r passed its memory and is ended: its handler left threads "
+                    "running, and they allocate",
+                    environment.function,
+                )
+
+    def _idle(self) -> list[ProcessEnvironment]:
+        return [environment for lane in self._lanes.values() for environment in (*lane.idle, *lane.direct)]
 
     async def sweep(self) -> None:
         """Remove what handlers left in temporary directories, until cancelled: 200,000 files take seconds."""

@@ -23,7 +23,7 @@ import msgspec
 from ..event import new_id
 from .gauge import TICK, Gauge
 from .invocation import NOTHING, Ended, Invocation, Rejected, Reply
-from .memory import descendants, used
+from .memory import descendants, threads, used
 from .wire import Ack, Bind, Drained, Exited, Frame, Invoke, Raised, Reader, Ready, Reaped, Result, Send, encode
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ INIT_TIMEOUT = 10.0
 """Seconds for binding and start functions: Lambda's limit of the init phase."""
 EXIT_TIMEOUT = 2.0
 """Seconds to wait for the exit status of an environment that was killed."""
+ANSWER_TIMEOUT = 0.25
+"""Seconds after which the template is late with a birth or a death: perhaps somebody stopped it."""
 CORPSE_TIMEOUT = 0.008
 """Seconds that the caller of what was ended at a limit waits for it: what was killed with 1 GB takes 150 ms to die."""
 ROOM = 2 * 1024 * 1024
@@ -94,6 +96,7 @@ class ProcessEnvironment:
         self._used: tuple[int, int] | None = None
         """Peak in KB and processor time in microseconds just before it was killed for what it was running."""
         self._exit: Exited | None = None
+        self._urged = False
         self._owner = Owner()
 
     def __repr__(self) -> str:
@@ -205,7 +208,7 @@ class ProcessEnvironment:
         if self.reason is not None:
             return
         self.reason = reason
-        self.deadline = time.monotonic() + EXIT_TIMEOUT
+        self.deadline = time.monotonic() + ANSWER_TIMEOUT
         if reason in ("init", "exit", "memory") and self._may_begin_again():
             self.again = self.in_flight.popleft()
             self.again.again, self.again.environment, self.again.unsent = True, None, NOTHING
@@ -251,17 +254,30 @@ class ProcessEnvironment:
     def expire(self) -> None:
         """Its deadline passed. A reply that is here already still counts: the host may have been late itself."""
         if self.reason is not None:
-            return self._answer_early() if self._used is not None else self.lost(None)
+            if self._used is not None:
+                self._answer_early()
+            elif not self._urged:
+                self._urge()
+            else:
+                self.lost(None)
+            return
         if self._watching:
             self._readable()
         if self.reason is None and self.deadline <= time.monotonic():
             begun = self.ready or (self.running is not None and self.running.again)
             self.kill("timeout" if begun else "init")
-        return None
+        return
+
+    @property
+    def is_restless(self) -> bool:
+        """Whether a handler left threads running: else an idle environment does nothing."""
+        return self.pid is not None and threads(self.pid) > 1
 
     def sample(self, now: float) -> float:
         """End it if its resident memory, with that of its children, is over the limit; when to look again."""
         if self.pid is None or self.reason is not None:
+            if self.reason is None and not self._urged and now > self._bound + ANSWER_TIMEOUT:
+                self._urge()
             return math.inf
         if self._gauge is None:
             self._gauge = Gauge(self.pid, self._memory_kb)
@@ -395,6 +411,7 @@ class ProcessEnvironment:
 
     def born(self, pid: int) -> None:
         self.pid = pid
+        self._urged = False
         if self.reason is not None:
             self._kill_group(pid)
 
@@ -405,12 +422,19 @@ class ProcessEnvironment:
                 self._readable()  # What it said last may still wait in the socket.
             self.kill("exit")
 
+    def _urge(self) -> None:
+        """The template is late with its birth or its death."""
+        self._urged = True
+        self.template.urge()
+        if self.reason is not None:
+            self.deadline = time.monotonic() + EXIT_TIMEOUT
+
     def _answer_early(self) -> None:
         """It was killed and still is not dead: its caller need not wait for that."""
         assert self._used is not None
         peak_kb, cpu_us = self._used
         self._used = None
-        self.deadline = time.monotonic() + EXIT_TIMEOUT
+        self.deadline = time.monotonic() + ANSWER_TIMEOUT
         if self.direct is not None:
             self._connection.shutdown(socket.SHUT_RDWR)  # The end that its thread waits for.
         self._owner.vacated(self)

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import msgspec
 
 from ..errors import ConfigurationError, ImportFailed
 from ..outcome import MemoryMethod
 from ..provider import Preparation
+from .memory import is_stopped
+from .orphans import MARK, end_marked
 from .process import ProcessEnvironment
 from .readiness import Readiness
 from .target import PROVIDED
 from .wire import VERSION, Exited, Fork, Forked, Frame, Imported, NotImported, Reader, Reaped, Release, encode
+
+log = logging.getLogger("fnframe")
 
 IMPORT_PATH = "FNFRAME_IMPORT_PATH"
 """The variable by which a template learns its host's import path. It is not passed on to environments."""
@@ -28,13 +35,17 @@ IMPORT_TIMEOUT = 60.0
 """Seconds that importing an app may take."""
 END_TIMEOUT = 5.0
 """Seconds that a template may take to end its environments and itself."""
+_numbers = itertools.count(1)
 
 
 class Template:
     """A running template process. Made by `start_template`; ended by `close`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, readiness: Readiness) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], control: socket.socket, readiness: Readiness, mark: str
+    ) -> None:
         self._process = process
+        self._mark = mark
         self._control = control
         self._readiness = readiness
         self._reader = Reader()
@@ -100,6 +111,7 @@ class Template:
     async def close(self) -> None:
         """End the template and everything that descends from it. Returns when the process is gone."""
         self.died = lambda: None
+        self.urge()
         self._end()
         if not self._imported:  # Nothing descends from it yet, and an import cannot be asked to end.
             self._process.kill()
@@ -113,6 +125,14 @@ class Template:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        await self.sweep()
+
+    async def sweep(self) -> None:
+        """End what is left of it if it died without doing so itself."""
+        self._process.poll()
+        if self._process.returncode:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(end_marked, self._mark)
 
     def _hear(self) -> None:
         try:
@@ -134,6 +154,12 @@ class Template:
             elif isinstance(frame, Reaped):
                 self._environments.pop(frame.pid).lost(frame)
         return None
+
+    def urge(self) -> None:
+        """It owes an answer: let it go on if somebody stopped it."""
+        if self._process.poll() is None and is_stopped(self._process.pid):
+            log.warning("the template process %d was stopped; it is told to go on", self._process.pid)
+            self._process.send_signal(signal.SIGCONT)
 
     def release(self, pid: int) -> None:
         self._put(Release(pid))
@@ -165,12 +191,13 @@ class Template:
 
 
 async def start_provided_template(
-    preparation: Preparation, readiness: Readiness, *, path: Sequence[str], variables: dict[str, str]
+    preparation: Preparation, readiness: Readiness, root: Path, *, path: Sequence[str], variables: dict[str, str]
 ) -> tuple[Template, Imported]:
     """The same for a template of a provider's environments."""
     return await start_template(
         PROVIDED,
         readiness,
+        root,
         app=msgspec.json.encode(preparation).decode(),
         path=path,
         variables={**preparation.variables, **variables},
@@ -181,6 +208,7 @@ async def start_provided_template(
 async def start_template(
     target: str,
     readiness: Readiness,
+    root: Path,
     *,
     app: str | None = None,
     path: Sequence[str] = (),
@@ -189,9 +217,10 @@ async def start_template(
 ) -> tuple[Template, Imported]:
     """Start a template for the target and wait for its manifest. Raises `ImportFailed`.
 
-    `path` is searched for modules as `PYTHONPATH` is; `variables` are set before anything of the app is imported;
-    `directory` is the current one in it.
+    `root` is the host's folder for temporary directories. `path` is searched for modules as `PYTHONPATH` is;
+    `variables` are set before anything of the app is imported; `directory` is the current one in it.
     """
+    mark = f"{root}/{next(_numbers)}/"
     ours, theirs = socket.socketpair()
     # A fresh interpreter, never a fork of the host: hosts have threads. A session of its own keeps a terminal's
     # Ctrl-C away from it; the host ends it by closing the control socket.
@@ -208,12 +237,12 @@ async def start_template(
         pass_fds=[theirs.fileno()],
         stdin=subprocess.DEVNULL,
         stdout=sys.__stderr__ if sys.__stderr__ is not None else subprocess.DEVNULL,
-        env={**os.environ, **(variables or {}), IMPORT_PATH: os.pathsep.join(path)},
+        env={**os.environ, **(variables or {}), IMPORT_PATH: os.pathsep.join(path), MARK: mark},
         start_new_session=True,
         cwd=directory,
     )
     theirs.close()
-    template = Template(process, ours, readiness)
+    template = Template(process, ours, readiness, mark)
     try:
         return template, await template.manifest()
     except BaseException:

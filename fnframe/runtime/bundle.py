@@ -52,6 +52,11 @@ class Bundle:
         """Whether a template of it is gone."""
         return any(template.ended.is_set() for template in self.templates)
 
+    async def sweep(self) -> None:
+        """End what is left of templates that died."""
+        for template in self.templates:
+            await template.sweep()
+
     async def close(self) -> None:
         """End the templates and what descends from them."""
         with anyio.CancelScope(shield=True):
@@ -61,7 +66,9 @@ class Bundle:
 
 async def start_bundle(source: Source, readiness: Readiness, provided: Provided, app: App | None = None) -> Bundle:
     """Start the templates and read the manifest. Raises `ImportFailed` or `ConfigurationError`; leaves nothing then."""
-    template, imported = await start_template(source.target, readiness, app=source.name, path=source.path)
+    template, imported = await start_template(
+        source.target, readiness, provided.scratch, app=source.name, path=source.path
+    )
     bundle = Bundle(imported.manifest, app)
     bundle.templates.append(template)
     try:
@@ -77,7 +84,12 @@ async def start_bundle(source: Source, readiness: Readiness, provided: Provided,
             key = tuple(sorted(function.variables.items()))
             if key not in by_variables:
                 extra, _ = await start_template(
-                    source.target, readiness, app=source.name, path=source.path, variables=function.variables
+                    source.target,
+                    readiness,
+                    provided.scratch,
+                    app=source.name,
+                    path=source.path,
+                    variables=function.variables,
                 )
                 bundle.templates.append(extra)
                 by_variables[key] = Templates(extra)
@@ -99,7 +111,7 @@ async def _start_provided(bundle: Bundle, source: Source, readiness: Readiness, 
         key = msgspec.json.encode((preparation, function.variables), order="sorted")
         if key not in by_key:
             template, imported = await start_provided_template(
-                preparation, readiness, path=source.path, variables=function.variables
+                preparation, readiness, provided.scratch, path=source.path, variables=function.variables
             )
             bundle.templates.append(template)
             by_key[key] = Templates(template)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PREFIX = "FNFRAME_"
 
-NOT_SETTINGS = frozenset({"FNFRAME_FUNCTION", "FNFRAME_ENVIRONMENT"})
+NOT_SETTINGS = frozenset({"FNFRAME_FUNCTION", "FNFRAME_ENVIRONMENT", "FNFRAME_TEMPLATE"})
 """Variables that fnframe sets in an environment itself; a handler may start a program that reads settings."""
 
 Count = Annotated[int, msgspec.Meta(ge=1)]

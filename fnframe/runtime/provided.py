@@ -24,7 +24,7 @@ class Provided:
     ) -> None:
         self._providers = providers
         self._settings = settings
-        self._scratch = scratch
+        self.scratch = scratch
 
     def joined(self, manifest: Manifest) -> Manifest:
         """With the functions that settings declare. Raises `ConfigurationError` for one that is there already."""
@@ -51,4 +51,4 @@ class Provided:
                 where=function.where,
             )
         settings = self._settings.get(kind)
-        return await anyio.to_thread.run_sync(provider.prepare, function, settings, directory, self._scratch)
+        return await anyio.to_thread.run_sync(provider.prepare, function, settings, directory, self.scratch)

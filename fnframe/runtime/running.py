@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -25,10 +24,10 @@ from ..dispatch.verdict import Judge
 from ..engine.protocol import REPORTS
 from ..environment.inline import Inline
 from ..environment.invocation import Invocation
+from ..environment.orphans import Root, sweep_abandoned
 from ..environment.pool import Pool
 from ..environment.process import raise_descriptor_limit
 from ..environment.readiness import Readiness
-from ..environment.slot import remove
 from ..environment.target import directory_of
 from ..environment.wire import Ack, Send
 from ..errors import ConfigurationError, FnframeError, NotRunning, nearest
@@ -288,6 +287,7 @@ class Running:
             await self._died.wait()
             self._died = anyio.Event()
             log.warning("the template of app %r died; starting another", self.manifest.app)
+            await self._bundle.sweep()
             delay = REVIVAL_DELAY
             while self._bundle.has_ended():
                 try:
@@ -398,18 +398,18 @@ async def _run(
         chosen = replace(chosen, engine=durable_url(loaded))
     providers = loaded.environment_providers
     clock = clock or SystemClock()
-    root = Path(tempfile.mkdtemp(prefix="fnframe-"))
+    root = Root()
     try:
         async with AsyncExitStack() as stack:
             engine = await stack.enter_async_context(engine_of(chosen, loaded, directory, clock))
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             readiness = Readiness(tasks)
-            provided = Provided(providers, chosen.tables, root)
+            provided = Provided(providers, chosen.tables, root.path)
             bundle = await start_bundle(source, readiness, provided, app)
             stack.push_async_callback(bundle.close)  # Also where the app turns out not to fit.
             pool = Pool(
-                root,
+                root.path,
                 max_environments=chosen.max_environments or 4 * (os.cpu_count() or 1),
                 max_waiting=chosen.max_waiting,
                 idle_timeout=chosen.idle_timeout,
@@ -435,6 +435,7 @@ async def _run(
             tasks.start_soon(pool.run)
             tasks.start_soon(pool.sweep)
             tasks.start_soon(running.revive)
+            tasks.start_soon(_sweep_abandoned)
             await running.serve(serve)
             yield running
             await running.close()
@@ -443,7 +444,11 @@ async def _run(
         raise error from error.__cause__
     finally:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(remove, root)
+            await anyio.to_thread.run_sync(root.remove)
+
+
+async def _sweep_abandoned() -> None:
+    await anyio.to_thread.run_sync(sweep_abandoned, abandon_on_cancel=True)
 
 
 def asked(data: Any, event: Event | None, payload: bytes | None) -> tuple[Event, str]:

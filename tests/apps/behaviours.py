@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -194,6 +195,34 @@ def detaches_child(path):
     child = subprocess.Popen(["sleep", "600"], start_new_session=True)
     Path(path).write_text(str(child.pid))
     time.sleep(60)
+
+
+@app.function(timeout=60.0)
+def detaches(path):
+    """Leave the session, as another program and as what it is; write both process ids, and wait."""
+    program = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        time.sleep(600)
+        os._exit(0)
+    Path(f"{path}.part").write_text(f"{os.getpid()} {program.pid} {child}")
+    Path(f"{path}.part").rename(path)
+    time.sleep(60)
+
+
+@app.function()
+def leaves_thread(path):
+    """A thread that allocates when the path is there."""
+
+    def grow():
+        wait_for(path)
+        held = []
+        while len(held) < 2000:
+            held.append(hold(1))
+            time.sleep(0.002)
+
+    threading.Thread(target=grow, daemon=True).start()
 
 
 @app.function()
