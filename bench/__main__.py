@@ -9,7 +9,20 @@ import sys
 
 from .harness import RESULTS, print_verdicts
 
-SCRIPTS = ["isolated", "timeout", "lateness", "memory", "coldstart", "http", "inline", "filter", "imports", "files"]
+SCRIPTS = [
+    "isolated",
+    "timeout",
+    "lateness",
+    "memory",
+    "coldstart",
+    "http",
+    "lambda_door",
+    "inline",
+    "cron",
+    "filter",
+    "imports",
+    "files",
+]
 
 
 def main() -> None:

@@ -84,8 +84,13 @@ class EngineFailed(FnframeError):
     """An engine could not do what it was asked: a full disk, a lock that another program holds, a lost connection.
 
     Nothing of what was asked was kept, and what was accepted before is safe; the same may be asked again. Raised by
-    everything that uses the engine.
+    everything that uses the engine. `where` is the engine's file or address.
     """
+
+    def __init__(self, problem: str, *, where: str | None = None) -> None:
+        self.problem = problem
+        self.where = where
+        super().__init__(f"{where}: {problem}" if where else problem)
 
 
 class PayloadTooLarge(FnframeError):

@@ -63,7 +63,8 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
 class Function(msgspec.Struct, frozen=True, kw_only=True):
     """A function's configuration, as `app.function(...)` set it; all that a host needs to know of it.
 
-    `environment` is None for a Python handler of the app.
+    `environment` is None for a Python handler of the app. `retry_delays` are seconds before the first retry, the
+    second, and so on, the last one for all that follow; empty for the app's own policy.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     is_async: bool = False
     triggers: tuple[TriggerSpec, ...] = ()
     environment: EnvironmentSpec | None = None
+    retry_delays: tuple[float, ...] = ()
 
     def checked(self, limits: Limits) -> Self:
         """This configuration, or a `ConfigurationError` at the user's line that says which bound it breaks."""

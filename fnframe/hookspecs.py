@@ -29,9 +29,10 @@ hookimpl = pluggy.HookimplMarker("fnframe")
 
 
 class Command(NamedTuple):
-    """A command of the command line: where its `cyclopts.App` is, as `module:attribute`, and a line about it.
+    """A command of the command line: where its function or its `cyclopts.App` is, as `module:attribute`, and a line
+    about it.
 
-    The module is imported when the command is used.
+    The module is imported when the command is used; `fnframe.commands` has what it may need.
     """
 
     app: str

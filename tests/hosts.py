@@ -76,16 +76,14 @@ class Host:
         self.engine = engine
         self.grace = 5.0
         self._triggers: list[tuple[anyio.CancelScope, anyio.Event]] = []
-        self.dispatcher = Dispatcher(Judge("test"), self._deliver, None, None)
+        self.dispatcher = Dispatcher(Judge("test"), self._deliver, lambda *_: None)
         manifest = app.manifest()
         self.dispatcher.serve(manifest, lambda function: Inline(app, manifest.limits.response_payload))
         self.acceptance = Acceptance(
             engine, self.dispatcher, check_running=lambda: None, arrived=lambda name: self.delivery.poll_function(name)
         )
         destinations = Destinations(Path(), engine, self.acceptance, posted=lambda: self.delivery.poll_outbox())
-        self.delivery = Delivery(
-            engine, self.dispatcher, destinations, clock, tasks, policy=policy, concurrency=4, settled=None
-        )
+        self.delivery = Delivery(engine, self.dispatcher, destinations, clock, tasks, policy=policy, concurrency=4)
 
     def queue(self, name: str) -> QueueProducer:
         return QueueProducer(name, self.acceptance)

@@ -16,7 +16,7 @@ import pytest
 import fnframe
 from fnframe import errors
 
-FILES_THAT_RE_EXPORT = ["fnframe", "fnframe_http", "fnframe_files", "fnframe_cron"]
+FILES_THAT_RE_EXPORT = ["fnframe", "fnframe_http", "fnframe_files", "fnframe_cron", "fnframe_sqlite", "fnframe_lambda"]
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -29,7 +29,7 @@ def loaded_by(statement: str) -> set[str]:
 def heavy(modules: set[str]) -> set[str]:
     """Of these modules, those that a worker must not pay for."""
     names = {
-        "anyio", "asyncio", "attrs", "concurrent.futures", "cyclopts", "httptools", "multiprocessing", "pluggy",
+        "anyio", "apsw", "asyncio", "attrs", "concurrent.futures", "cyclopts", "httptools", "multiprocessing", "pluggy",
         "pydantic", "starlette", "trio", "uvicorn", "watchfiles",
     }  # fmt: skip
     return names & modules
@@ -132,6 +132,7 @@ def test_a_name_of_the_contract_costs_no_event_loop_and_no_plugin_manager(home):
     [
         "import fnframe_http",
         "import fnframe_files",
+        "import fnframe_sqlite",
         "import fnframe_http.trigger; fnframe_http.trigger.Http('GET /x/{n:int}').describe()",
         "import fnframe_files.trigger; fnframe_files.trigger.Files('uploads', 'a/**/*.jpg').describe()",
         "from fnframe_http import Http, Request, Response",

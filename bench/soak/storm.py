@@ -19,7 +19,8 @@ LATER = 200
 
 
 class Storm:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, half: int) -> None:
+        self._half = half
         self._uploads = root / "uploads"
         self._aside = root / "aside"
         self._aside.mkdir()
@@ -40,7 +41,7 @@ class Storm:
         if number % 500 == 0:
             self._move_in(number)
         if number % 900 == 0:
-            self._rename_tree()
+            self._rename_tree(number)
         if len(self._closed) > LATER:
             self._change(self._closed.popleft(), number)
 
@@ -87,8 +88,11 @@ class Storm:
             self._write(album / "deep" / "er" / f"{index}", "w", index)
         album.rename(self._uploads / album.name)
 
-    def _rename_tree(self) -> None:
+    def _rename_tree(self, number: int) -> None:
+        """In the first half only what was moved in: nobody watches directories that are made during the stall."""
         trees = [path for path in self._uploads.iterdir() if path.is_dir()]
+        if number < self._half:
+            trees = [path for path in trees if path.name.startswith("album")]
         if trees:
             tree = self._chance.choice(trees)
             tree.rename(tree.with_name(f"{tree.name[:30]}-{self._chance.randrange(1 << 32):x}"))
@@ -96,7 +100,7 @@ class Storm:
 
 def main() -> None:
     root, count = Path(sys.argv[1]), int(sys.argv[2])
-    storm = Storm(root)
+    storm = Storm(root, count // 2)
     storm.prepare()
     print(flush=True)
     sys.stdin.readline()

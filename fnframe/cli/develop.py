@@ -46,15 +46,7 @@ async def develop(target: str, settings: dict[str, Any], stop: Stop) -> int:
     """Serve until a signal. What is wrong at the start raises; what goes wrong later is told, and mended."""
     directory = directory_of(target)
     screen = Screen(terminal(stop.lose_output), directory)
-    changes = watchfiles.awatch(
-        directory,
-        watch_filter=Sources(),
-        debounce=SETTLE_MS,
-        step=50,
-        rust_timeout=WAKE_MS,
-        yield_on_timeout=True,
-        stop_event=stop.asked,
-    )
+    changes = _watch(directory, stop)
     try:
         async with aclosing(changes):
             # One watch for all, begun by its first time-out: no change is missed while the code loads or reloads.
@@ -66,6 +58,27 @@ async def develop(target: str, settings: dict[str, Any], stop: Stop) -> int:
         if stop.signal is not None:
             screen.note("ended")
     return stop.status
+
+
+async def _watch(directory: Path, stop: Stop) -> Changes:
+    while not stop.asked.is_set():
+        changes = watchfiles.awatch(
+            directory,
+            watch_filter=Sources(),
+            debounce=SETTLE_MS,
+            step=50,
+            rust_timeout=WAKE_MS,
+            yield_on_timeout=True,
+            stop_event=stop.asked,
+        )
+        try:
+            async with aclosing(changes):
+                async for changed in changes:
+                    yield changed
+        except* RuntimeError as group:
+            # Anybody's file may have a name that is no text, in a folder of uploads say: that ends watchfiles' watch.
+            if any("Unable to decode path" not in str(error) for error in group.exceptions):
+                raise
 
 
 async def _try_again(target: str, settings: dict[str, Any], screen: Screen, stop: Stop, changes: Changes) -> None:

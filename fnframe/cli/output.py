@@ -116,14 +116,19 @@ def invocation_line(report: Report, outcome: Outcome, subject: str, clock: str =
     line.append("  ".join(["", *figures[1:]]))
     line.append(f"  {report.function}", style="bold")
     if subject:
-        line.append(f"  {subject}")
+        line.append(f"  {printable(subject)}")
     return line
+
+
+def printable(text: str) -> str:
+    """Text of somebody else's, a file's name say, which shall not move the cursor or begin a line of its own."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def problem_of(failure: Failure) -> str:
     """Error type and message in one line, without the request's id."""
     message = " ".join(failure.message.removeprefix(f"RequestId: {failure.report.request_id} Error: ").split())
-    return f"{failure.error_type}: {message}"
+    return printable(f"{failure.error_type}: {message}")
 
 
 def limit_of(failure: Failure, function: Function) -> str | None:

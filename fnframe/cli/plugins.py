@@ -17,6 +17,7 @@ def plugins(target: Target | None = None, /) -> int:
     import logging
 
     from ..environment.target import directory_of
+    from ..runtime.engines import engine_factories
     from ..runtime.plugins import load_plugins
     from .output import counted, terminal
 
@@ -32,6 +33,7 @@ def plugins(target: Target | None = None, /) -> int:
         console.print(f"{'':<{width}}  {_state(plugin)}", soft_wrap=True)
     kinds = ", ".join(sorted(loaded.trigger_types)) or "none"
     console.print(f"\ntriggers: {kinds}", soft_wrap=True)
+    console.print(f"engines: {', '.join(f'{scheme}:' for scheme in engine_factories(loaded))}", soft_wrap=True)
     return 0
 
 

@@ -11,7 +11,7 @@ from ..hookspecs import hookimpl
 from ..log_lines import billed_ms
 from ..outcome import Failure
 from .listener import Listener
-from .output import aligned, counted, duration, invocation_line, memory, problem_of
+from .output import aligned, counted, duration, invocation_line, memory, printable, problem_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,6 +68,11 @@ class Progress(Listener):
         return self._succeeded + len(self._given_up)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether anything ran."""
+        return bool(self._used)
+
+    @property
     def lost(self) -> bool:
         """Whether an event failed for good and has no destination that kept it."""
         return any(event.destination is None for event in self._given_up)
@@ -111,7 +116,7 @@ class Progress(Listener):
     def _print_given_up(self, event: GivenUp) -> None:
         kept = f"kept in {event.destination}" if event.destination else "given up: it has no on_failure destination"
         tries = counted(event.attempts, "attempt")
-        line = f"{event.subject} ({event.function}, {tries}), {kept}"
+        line = f"{printable(event.subject)} ({event.function}, {tries}), {kept}"
         for text, indent, style in ((line, "  ", "red"), (event.problem, "    ", None)):
             wrapped = textwrap.wrap(text, self._console.width, initial_indent=indent, subsequent_indent=indent)
             for each in wrapped:

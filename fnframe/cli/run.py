@@ -1,5 +1,6 @@
 """`fnframe run`: the production form, and `--until-idle` for batches, CI and first contact."""
 
+import gc
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -62,6 +63,9 @@ async def _serve(target: str, settings: dict[str, object], form: "LogFormat", st
 
     lines = LogLines(sys.stdout, form)
     async with run_target(target, settings=settings, plugins=(lines,), durable=True) as running:
+        # What the start made stays: to look at all of it again would hold everybody up for 20 ms, every few seconds.
+        gc.collect()
+        gc.freeze()
         _tell(running)
         await stop.wait()
         _say(f"ending: what runs has {running.settings.grace:g} s to finish; a second signal ends it at once")

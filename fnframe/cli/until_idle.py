@@ -46,8 +46,8 @@ async def _run(target: str, settings: dict[str, object], stop: Stop, folder: Pat
                 nothing = await why_nothing(running, shown(str(folder)))
             waiting = [*not_served(running), *nothing_survives(running)]
     except FnframeError as error:
-        # Before the first event it is an error of the start; after it, what was done is told first.
-        if not progress.events:
+        # Before the first invocation it is an error of the start; after it, what was done is told first.
+        if not progress.has_begun:
             raise
         problem = message_of(error)
     if progress.events:

@@ -127,12 +127,18 @@ class Asynchronous:
         ):
             attempt.condition = "RetriesExhausted"
         else:
-            attempt.delay = self._policy.delay(message.attempt)
+            attempt.delay = self._delay(function, message.attempt, counted=not throttled)
             if throttled:
                 attempt.delay = max(attempt.delay, failure.retry_after or 0.0)
             if self._clock.time() + attempt.delay > message.accepted + function.maximum_age:
                 attempt.condition = "EventAgeExceeded"
         return attempt
+
+    def _delay(self, function: Function, attempt: int, *, counted: bool) -> float:
+        """Seconds until the next attempt: what the function says of its retries, or the app's policy."""
+        if counted and function.retry_delays:
+            return function.retry_delays[min(attempt, len(function.retry_delays)) - 1]
+        return self._policy.delay(attempt)
 
     def _is_poison(self, lease: Lease, function: Function, failure: Failure) -> bool:
         return ended_environment(failure) and lease.message.lost + 1 >= function.poison

@@ -143,7 +143,7 @@ def _key_of_variable(name: str, keys: Mapping[str, Any]) -> str:
 def _engines(given: dict[str, Given]) -> dict[str, Given]:
     """Take the table `[engines]`, whose keys are names of queues and streams, out of what was given."""
     table = given.pop("engines", Given({}, ""))
-    if table.is_text:
+    if table.value != {}:
         urls = _decoded("engines", table, dict[str, str])
         given |= {f"engines.{name}": Given(url, table.where) for name, url in urls.items()}
     found = {key.removeprefix("engines."): given.pop(key) for key in list(given) if key.startswith("engines.")}
@@ -159,7 +159,7 @@ def _engines(given: dict[str, Given]) -> dict[str, Given]:
 
 def _unknown(key: str, keys: Mapping[str, Any], *, is_table: bool) -> str:
     table, dot, _ = key.partition(".")
-    tables = {known.partition(".")[0] for known in keys if "." in known}
+    tables = {"engines", *(known.partition(".")[0] for known in keys if "." in known)}
     if (dot or is_table) and table not in tables:
         close = difflib.get_close_matches(table, tables, n=1)
         here = f"; tables here: {', '.join(f'[{known}]' for known in sorted(tables))}" if tables else ""

@@ -27,7 +27,7 @@ DISTRIBUTIONS = {"sqlite": "fnframe-sqlite"}
 
 def engine_of(settings: Settings, plugins: Plugins, directory: Path, clock: Clock) -> Engine:
     """The engine that the settings name, to be entered. Raises `ConfigurationError` with the place of the setting."""
-    factories = _factories(plugins)
+    factories = engine_factories(plugins)
     options = EngineOptions(
         directory=directory,
         clock=clock,
@@ -53,10 +53,10 @@ def engine_of(settings: Settings, plugins: Plugins, directory: Path, clock: Cloc
 
 def durable_url(plugins: Plugins) -> str:
     """The URL of a durable engine beside the app; that of the memory where no plugin brings one."""
-    return DURABLE if "sqlite" in _factories(plugins) else "memory:"
+    return DURABLE if "sqlite" in engine_factories(plugins) else "memory:"
 
 
-def _factories(plugins: Plugins) -> dict[str, EngineFactory]:
+def engine_factories(plugins: Plugins) -> dict[str, EngineFactory]:
     """What makes engines, by scheme. Raises `ConfigurationError` that names plugins which disagree."""
     factories: dict[str, EngineFactory] = {"memory": memory_engine}
     owners = {"memory": "fnframe"}

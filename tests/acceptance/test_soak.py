@@ -35,3 +35,7 @@ def test_each_way_to_misbehave_is_its_own_outcome_and_hurts_nobody(backend):
 def test_each_file_is_delivered_once_and_complete_whatever_is_done_to_it(backend):
     told = soak("files", "--divide", "100", "--backend", backend)
     assert "all were delivered, once and complete" in told
+
+
+def test_of_several_processes_one_fires_each_instant():
+    assert " 0 missing, 0 more than once; " in soak("cron", "--processes", "3", "--seconds", "2")

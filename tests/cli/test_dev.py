@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import threading
 
 
 def knock(demo, text):
@@ -40,6 +41,29 @@ def test_it_shows_what_a_filter_does_not_let_through(start, demo):
     assert re.match(r"\d\d:\d\d:\d\d filtered  door  7\n", dev.read_until("filtered"))
     knock(demo, b'"open"')
     dev.read_until(" ok ")
+    assert dev.end(signal.SIGINT) == 130
+
+
+def test_names_that_are_no_text_do_not_end_the_watch(start, demo):
+    """Of files that anybody may have put into a folder which the app watches."""
+    app = demo / "app.py"
+    dev = start("dev", "demo")
+    dev.read_until("watching")
+    (demo / os.fsdecode(b"caf\xe9")).write_text("x")
+    seen = threading.Event()
+
+    def change():
+        # Until it is watched anew, a change may be missed.
+        while not seen.wait(0.5):
+            app.write_text(app.read_text() + "# changed\n")
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        dev.read_until("reloaded in ")
+    finally:
+        seen.set()
+        changing.join()
     assert dev.end(signal.SIGINT) == 130
 
 

@@ -103,6 +103,14 @@ def test_until_idle_tells_what_happened_and_what_it_used(fnframe, demo):
     assert len((demo / "failed.jsonl").read_text().splitlines()) == 1
 
 
+def test_what_somebody_names_a_file_cannot_write_on_the_screen(fnframe, demo):
+    (demo / "in" / "\x1b[2Jbad\nok: all is well.txt").write_text("bad")
+    result = fnframe("run", "demo", "--until-idle")
+    assert "\x1b[2J" not in result.stdout
+    assert "ok: all is well" not in [line[:15] for line in result.stdout.splitlines()]
+    assert r"\x1b[2Jbad\nok: all is well.txt" in result.stdout
+
+
 def test_a_second_run_has_nothing_new_until_something_is(fnframe, demo):
     (demo / "in" / "one.txt").write_text("1")
     assert "1 event: 1 succeeded" in fnframe("run", "demo", "--until-idle").stdout
@@ -190,19 +198,19 @@ def test_without_a_place_to_remember_nothing_is_handled(fnframe, demo):
 
 
 def test_a_memory_that_cannot_be_read_is_told(fnframe, demo):
-    (demo / ".fnframe" / "state").mkdir(parents=True)
+    (demo / ".fnframe" / "engine.db").mkdir(parents=True)
     result = fnframe("run", "demo", "--until-idle")
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: demo/.fnframe/state: what was handled before cannot be read")
+    assert result.stderr == "error: demo/.fnframe/engine.db: the engine's file is a folder: name a file\n"
 
 
-def test_what_cannot_be_remembered_at_the_end_is_told_after_the_summary(fnframe, demo):
+def test_what_cannot_be_remembered_any_more_is_told_after_what_was_done(fnframe, demo):
     (demo / "app.py").write_text((demo / "app.py").read_text() + VANDAL)
     (demo / "in" / "one.txt").write_text("1")
     result = fnframe("run", "demo", "--until-idle")
     assert result.returncode == 1
-    assert "2 events: 2 succeeded" in result.stdout
-    assert "error: demo/.fnframe/state: what was handled could not be remembered" in result.stderr
+    assert "vandal  one.txt\n" in result.stdout
+    assert "error: demo/.fnframe/engine.db: the engine's file was removed or replaced while it was" in result.stderr
     assert "Traceback" not in result.stderr
 
 

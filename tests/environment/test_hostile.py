@@ -329,7 +329,8 @@ async def test_a_template_that_cannot_fork_says_so_and_what_runs_goes_on(write_a
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(invoke)
-            await until(lambda: running.pool._lanes["waits"].templates.spare.pid)
+            lane = running.pool._lanes["waits"]
+            await until(lambda: lane.live and lane.templates.spare and lane.templates.spare.pid)
             (tmp_path / "full").touch()
             for _ in range(3):  # One of them gets the environment that was ready.
                 tasks.start_soon(invoke)

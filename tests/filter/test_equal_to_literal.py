@@ -7,7 +7,7 @@ import json
 import os
 import sys
 
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from fnframe.filter.patterns import InvalidPattern, compile_patterns
@@ -16,6 +16,9 @@ from .literal import fits
 
 EXAMPLES = int(os.environ.get("FILTER_EXAMPLES", "200"))
 """Of each test. So few find what is often wrong; set it for what is seldom wrong."""
+
+CHECKED = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MORE = settings(CHECKED, max_examples=3 * EXAMPLES)
 
 TEXTS = ["", "x", "X", "xy", "XY", "yx", "x*", "x\\", "ß", "SS", "ss", "axbx", "10.0.0.7", "10.0.1.7", "::1", "0:0::1"]
 NUMBERS = [0, 1, 1.0, -2.5, 10, 2**53 + 1, 2**53 + 2, 2**1100]
@@ -83,7 +86,7 @@ WANTED = st.sampled_from([[0], [1], [0], [1], [{"exists": False}], [1, {"exists"
 KEYS = st.sampled_from(["a", "a.x", "a.y", "a.n.x", "a.n.y"])
 
 
-@settings(max_examples=3 * EXAMPLES, deadline=None)
+@MORE
 @given(st.dictionaries(KEYS, WANTED, min_size=2, max_size=3), GROVES)
 @example({"a": [1], "a.x": [{"exists": False}]}, {"a": [1, [1], {"x": 0}]})
 @example({"a.x": [0], "a.y": [{"exists": False}]}, {"a": [{"x": 0, "y": 1}, {"x": 0}]})
@@ -114,7 +117,7 @@ EVENTS = st.recursive(
 )
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@CHECKED
 @given(st.lists(PATTERNS, min_size=1, max_size=2), EVENTS, st.sampled_from([None, "a"]))
 def test_rules_combine_as_they_are_written(patterns, event, payload):
     expected = any(fits(pattern, event, payload) for pattern in patterns)
@@ -139,7 +142,7 @@ ANY_JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@CHECKED
 @given(ANY_JSON, EVENTS)
 def test_what_is_no_pattern_is_refused_with_a_reason_and_by_nothing_else(pattern, event):
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import anyio
 import pytest
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.anyio
 
 MINUTE, HOUR = 60, 3600
 BEGIN = 1_800_000_000  # 2027-01-15 08:00 UTC
+README = Path(__file__).parents[1] / "README.md"
 
 APP = """
 import time
@@ -221,6 +224,20 @@ async def test_where_no_triggers_are_served_nothing_fires(folder, clock, heard):
         await pass_until(clock, BEGIN + HOUR)
         assert len(await running.cron.all()) == 1
     assert heard.settled == []
+
+
+async def test_the_readmes_code(tmp_path, clock, heard):
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "app.py").write_text(blocks[0].replace('Cron("*/5', 'Cron("*/30'))
+    async with run_target(str(tmp_path / "app.py"), clock=clock, plugins=[heard]) as running:
+        scope = {}
+        exec(blocks[1], scope)  # noqa: S102  our own
+        await scope["remind"](running, "ada")
+        assert [(schedule.name, schedule.data) for schedule in await running.cron.all()] == [
+            ("tea ada", {"user": "ada"})
+        ]
+        await pass_until(clock, BEGIN + HOUR, lambda: len(heard.of("sweep")) == 2)
+    assert heard.of("sweep") == [30 * MINUTE, HOUR]
 
 
 PROGRAM = """

@@ -49,16 +49,16 @@ def test_what_was_put_can_be_got_listed_and_deleted(bucket: Bucket, uploads: Pat
     assert (uploads / "2026" / "c.jpg").read_bytes() == bucket.get("2026/c.jpg") == b"three"
     with bucket.open("2026/may/b.jpg") as file:
         assert file.read(3) == b"two"
-    assert bucket.keys() == ["2026/c.jpg", "2026/may/b.jpg", "a.jpg"]
-    assert bucket.keys("2026/") == ["2026/c.jpg", "2026/may/b.jpg"]
-    assert bucket.keys("2026/m") == ["2026/may/b.jpg"]
-    assert bucket.keys("none/") == bucket.keys("a.jpg/") == []
+    assert bucket.list() == ["2026/c.jpg", "2026/may/b.jpg", "a.jpg"]
+    assert bucket.list("2026/") == ["2026/c.jpg", "2026/may/b.jpg"]
+    assert bucket.list("2026/m") == ["2026/may/b.jpg"]
+    assert bucket.list("none/") == bucket.list("a.jpg/") == []
     bucket.put("a.jpg", b"new")
     assert bucket.get("a.jpg") == b"new"
     bucket.delete("a.jpg")
     bucket.delete("a.jpg")
     bucket.delete("none/x")
-    assert bucket.keys() == ["2026/c.jpg", "2026/may/b.jpg"]
+    assert bucket.list() == ["2026/c.jpg", "2026/may/b.jpg"]
     assert visible(uploads) == ["2026", "2026/c.jpg", "2026/may", "2026/may/b.jpg"]
 
 
@@ -76,7 +76,7 @@ def test_names_that_are_not_text(bucket: Bucket, uploads: Path) -> None:
     raw = Path(os.fsdecode(os.fsencode(uploads) + b"/\xff/caf\xe9"))
     bucket.put("%FF/caf%E9", b"x")
     assert raw.read_bytes() == b"x"
-    assert bucket.keys() == bucket.keys("%FF/") == ["%FF/caf%E9"]
+    assert bucket.list() == bucket.list("%FF/") == ["%FF/caf%E9"]
 
 
 def test_what_fails_while_it_is_written_never_was_there(bucket: Bucket, uploads: Path) -> None:
@@ -115,7 +115,7 @@ def test_links_lead_nowhere(bucket: Bucket, uploads: Path) -> None:
     for key in ("file", "folder/secret", "self/file", "deep/up/outside/secret"):
         with pytest.raises(ObjectMissing):
             bucket.get(key)
-    assert bucket.keys() == bucket.keys("folder/") == []
+    assert bucket.list() == bucket.list("folder/") == []
     with pytest.raises(NotADirectoryError):
         bucket.put("folder/new", b"x")
     bucket.delete("folder/secret")
@@ -227,7 +227,7 @@ def test_no_descriptor_is_left(bucket: Bucket, uploads: Path) -> None:
     (uploads / "link").symlink_to(uploads)
     before = len(list(Path("/proc/self/fd").iterdir()))
     bucket.put("a/b/c", b"x")
-    bucket.keys()
+    bucket.list()
     for attempt in (
         lambda: bucket.get("none/x"),
         lambda: bucket.get("link/x"),

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import sys
+from pathlib import Path
 
+import anyio
 import pytest
 from fnframe_lambda.origin import EVENT_TYPE, Origin, encode_origin
 
-from fnframe import ConfigurationError, Event, Failure
+from fnframe import ConfigurationError, Event, Failure, hookimpl
 from fnframe.event import now
 from fnframe.runtime.running import run_target
+from fnframe.testing.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -325,3 +329,74 @@ async def test_functions_may_be_declared_in_settings(tmp_path):
     with pytest.raises(ConfigurationError, match=r"fnframe\.toml:1"):
         async with run_target(str(tmp_path)):
             pass
+
+
+async def test_bundles_of_code_do_not_see_each_other(tmp_path):
+    """Two directories and a zip with a module of one name, and each with a version of a library of its own."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "library.py").write_text(f"VERSION = {name!r}")
+        (tmp_path / name / "code.py").write_text(
+            "import os, library\n"
+            "def handler(event, context):\n"
+            "    return [library.VERSION, os.environ.get('WHO'), os.getcwd(), os.environ['LAMBDA_TASK_ROOT']]\n"
+        )
+    shutil.make_archive(str(tmp_path / "three"), "zip", tmp_path / "two")
+    (tmp_path / "app.py").write_text(
+        "from fnframe import App\napp = App('x')\n"
+        "app.lambda_function('one', handler='code.handler', code='one')\n"
+        "app.lambda_function('two', handler='code.handler', code='two', variables={'WHO': 'a'})\n"
+        "app.lambda_function('again', handler='code.handler', code='two', variables={'WHO': 'b'})\n"
+        "app.lambda_function('three', handler='code.handler', code='three.zip')\n"
+    )
+    async with run_target(str(tmp_path)) as running:
+        one, two, again, three = [(await running.invoke(name)).unwrap() for name in ("one", "two", "again", "three")]
+    assert one == ["one", None, str(tmp_path / "one"), str(tmp_path / "one")]
+    assert (two[:2], again[:2]) == (["two", "a"], ["two", "b"])
+    assert three[:2] == ["two", None]
+    assert three[2] == three[3] != str(tmp_path / "two")
+    assert not Path(three[2]).exists()  # It went with the app.
+
+
+@pytest.mark.parametrize(("content", "problem"), [(None, "no directory and no zip"), (b"x", "Could not unzip")])
+async def test_code_that_is_none_is_refused_at_start(tmp_path, content, problem):
+    if content is not None:
+        (tmp_path / "code.zip").write_bytes(content)
+    source = "from fnframe import App\napp = App('x')\napp.lambda_function('f', handler='a.b', code='code.zip')\n"
+    (tmp_path / "app.py").write_text(source)
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        async with run_target(str(tmp_path)):
+            pass
+    assert caught.value.where == f"{tmp_path / 'app.py'}:3"
+
+
+class Told:
+    """A plugin object that keeps the ids of requests whose reports it hears."""
+
+    def __init__(self):
+        self.ids = []
+
+    @hookimpl
+    def fnframe_invocation_reported(self, report):
+        self.ids.append(report.request_id)
+
+
+async def test_retries_wait_one_minute_and_then_two(kit):
+    clock, told = ManualClock(), Told()
+    async with run_target(kit.SHOP, plugins=(told,), clock=clock) as running:
+
+        async def heard(count):
+            with anyio.fail_after(10):
+                while len(told.ids) < count:
+                    await anyio.sleep(0.002)
+            await anyio.wait_all_tasks_blocked()
+
+        await running.enqueue("patient", "raise")
+        await heard(1)
+        for count, seconds in ((1, 59), (2, 2), (2, 118), (3, 3)):
+            clock.advance(seconds)
+            await heard(count)
+            assert len(told.ids) == count
+        assert len(set(told.ids)) == 1  # The same request, three times.
+        with anyio.fail_after(10):
+            await running.drained()

@@ -175,7 +175,8 @@ async def test_awss_client_shows_the_same_as_our_own(running, kit):
     )
     different = {
         "AWS_LAMBDA_RUNTIME_API", "AWS_EXECUTION_ENV", "_HANDLER", "PATH", "LC_CTYPE", "AWS_LAMBDA_LOG_STREAM_NAME",
-        "FNFRAME_ENVIRONMENT", "PYTEST_CURRENT_TEST", "TMPDIR", "RED", "COLOUR", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "FNFRAME_ENVIRONMENT", "FNFRAME_TEMPLATE", "PYTEST_CURRENT_TEST", "TMPDIR", "RED", "COLOUR",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
     }  # fmt: skip
     for name in set(theirs["variables"]) - different:
         assert theirs["variables"][name] == ours["variables"][name], name

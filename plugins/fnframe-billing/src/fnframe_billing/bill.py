@@ -10,8 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from .book import PriceBook
-from .money import divide
-from .pricing import Charge, charges, list_price, quantity
+from .pricing import Charge, charges, list_price, shares
 from .usage import Usage
 
 
@@ -54,11 +53,7 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
 def make_bill(
     book: PriceBook, cells: Iterable[Cell], begin: dt.date, end: dt.date, *, by: str, free_tier: bool = True
 ) -> Bill:
-    """Price each calendar month by itself, with its own tiers and free tier, and divide what it costs.
-
-    Each charge is divided among the groups in proportion to what they used of its meter: nobody has the free tier, or
-    the cheapest tier, for himself.
-    """
+    """Price each calendar month by itself, with its own tiers and free tier, and divide what it costs; see `shares`."""
     months: dict[tuple[int, int], dict[str, Usage]] = defaultdict(dict)
     by_day: dict[str, dict[dt.date, int]] = defaultdict(dict)
     for day, group, usage in cells:
@@ -72,7 +67,9 @@ def make_bill(
         of_month = charges(book, sum(groups.values(), Usage()), free_tier=free_tier)
         found += of_month
         for charge in of_month:
-            _share(book, charge, groups, listed, owed)
+            for group, share in zip(groups, shares(book, charge, list(groups.values())), strict=True):
+                listed[group] += share.list_cost
+                owed[group] += share.cost
     lines = [
         Line(group, _total(months.values(), group), listed[group], owed[group], days) for group, days in by_day.items()
     ]
@@ -87,17 +84,6 @@ def make_bill(
         list_cost=sum(charge.list_cost for charge in found),
         cost=sum(charge.cost for charge in found),
     )
-
-
-def _share(
-    book: PriceBook, charge: Charge, groups: Mapping[str, Usage], listed: dict[str, int], owed: dict[str, int]
-) -> None:
-    """Divide a charge among the groups."""
-    price = next(price for price in book.price_list() if price.meter == charge.meter)
-    weights = [quantity(book, price, usage) for usage in groups.values()]
-    for part, into in ((charge.list_cost, listed), (charge.cost, owed)):
-        for group, share in zip(groups, divide(part, weights), strict=True):
-            into[group] += share
 
 
 def _total(months: Iterable[Mapping[str, Usage]], group: str) -> Usage:

@@ -61,11 +61,13 @@ class Spent(NamedTuple):
 class Ledger:
     """Written by one thread at a time; read elsewhere, by a connection of `reader`.
 
-    `path` is the file, or `MEMORY`. It is opened by the first use: who only looks at an app leaves nothing.
+    `path` is the file, or `MEMORY`, and `app` whose it is. It is opened by the first use: who only looks at an app
+    leaves nothing.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, app: str = "") -> None:
         self.name = memory_name() if path == MEMORY else str(path)
+        self._app = app
         self._opened: apsw.Connection | None = None
         self._lock = threading.RLock()
         self._kinds: dict[tuple[Any, ...], int] = {}
@@ -174,7 +176,7 @@ class Ledger:
 
     def _connection(self) -> apsw.Connection:
         if self._opened is None:
-            self._opened = open_to_write(self.name)
+            self._opened = open_to_write(self.name, self._app)
         return self._opened
 
     @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
@@ -76,6 +76,23 @@ def list_price(book: PriceBook, usage: Usage) -> Fraction:
     """
     parts = (_slice(price, 1, price.steps()[0].price, quantity(book, price, usage)) for price in book.price_list())
     return sum((part.exact for part in parts), Fraction(0))
+
+
+class Share(NamedTuple):
+    """What one of several users of a charge has of it."""
+
+    quantity: int
+    list_cost: int
+    cost: int
+
+
+def shares(book: PriceBook, charge: Charge, usages: Sequence[Usage]) -> list[Share]:
+    """Divide a charge among those whose usages make it up, in proportion to what they used of its meter: nobody has the
+    free tier, or the cheapest tier, for himself."""
+    price = next(price for price in book.price_list() if price.meter == charge.meter)
+    weights = [quantity(book, price, usage) for usage in usages]
+    parts = (divide(whole, weights) for whole in (charge.quantity, charge.list_cost, charge.cost))
+    return [Share(*part) for part in zip(*parts, strict=True)]
 
 
 def quantity(book: PriceBook, price: Price, usage: Usage) -> int:

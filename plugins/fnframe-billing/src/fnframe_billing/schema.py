@@ -23,6 +23,7 @@ PATIENCE = 10_000
 
 # What many invocations have in common is one of `kinds`. Times are UTC, and end in their unit.
 SCHEMA = """
+CREATE TABLE app (name TEXT NOT NULL);
 CREATE TABLE kinds (
     id INTEGER PRIMARY KEY,
     function TEXT NOT NULL, trigger TEXT NOT NULL, invocation_type TEXT NOT NULL, outcome TEXT NOT NULL,
@@ -69,16 +70,19 @@ def memory_name() -> str:
     return f"file:/fnframe-ledger-{os.getpid()}-{next(_numbers)}?vfs=memdb"
 
 
-def open_to_write(name: str) -> apsw.Connection:
-    """The ledger in this file, or in memory under a `memory_name`; it comes into being. Raises `ConfigurationError`."""
+def open_to_write(name: str, app: str) -> apsw.Connection:
+    """The ledger in this file, or in memory under a `memory_name`; it comes into being as that of `app`.
+
+    Raises `ConfigurationError`.
+    """
     try:
         if name.startswith("file:"):
             connection = _connect(name)
             if _is_empty(connection):
-                _fill(connection)
+                _fill(connection, app)
         else:
             if not Path(name).exists():
-                _create(Path(name))
+                _create(Path(name), app)
             connection = _connect(name)
         _check(connection, name)
         connection.pragma("synchronous", "full")
@@ -87,14 +91,14 @@ def open_to_write(name: str) -> apsw.Connection:
     return connection
 
 
-def _create(path: Path) -> None:
+def _create(path: Path, app: str) -> None:
     """Whole or not at all: of several processes that begin at once, all use what the first has made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}-{next(_numbers)}.part")
     try:
         connection = _connect(str(part))
         connection.pragma("journal_mode", "wal")
-        _fill(connection)
+        _fill(connection, app)
         connection.close()
         with suppress(FileExistsError):
             os.link(part, path)
@@ -113,9 +117,10 @@ def _is_empty(connection: apsw.Connection) -> bool:
     return not connection.execute("SELECT count(*) FROM sqlite_schema").get
 
 
-def _fill(connection: apsw.Connection) -> None:
+def _fill(connection: apsw.Connection, app: str) -> None:
     with connection:
         connection.execute(SCHEMA)
+        connection.execute("INSERT INTO app VALUES (?)", (app,))
         connection.pragma("application_id", APPLICATION)
         connection.pragma("user_version", VERSION)
 

@@ -88,7 +88,6 @@ class Writer:
         self._something.set()
         self._thread.join()
         self._write_all()  # What came while the thread ended.
-        self._ledger.close()
 
     def _has_ended(self) -> bool:
         return self._ending.is_set() and not self._thread.is_alive()

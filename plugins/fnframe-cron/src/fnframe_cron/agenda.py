@@ -24,8 +24,10 @@ log = logging.getLogger("fnframe.cron")
 
 AT_ONCE = 64
 """So many firings may wait for the engine together: one that writes to a disk takes them in one step."""
-SLICE = 32
-"""So many next instants are found, or events handed over, before others in the event loop have their turn."""
+FIRINGS = 32
+NEXT = 4
+"""So many events are handed over, and next instants found, before others in the event loop have their turn. To find an
+instant may take a hundred times as long as what the others want."""
 AGAIN = 1.0
 """Seconds after which a firing that the engine refused is tried again."""
 
@@ -71,7 +73,7 @@ class Agenda:
             if due := self._take_due(now):
                 await self._fire(due)
             elif self._unplanned:
-                await self.plan(SLICE)
+                await self.plan(NEXT)
                 if self._unplanned:
                     await checkpoint()
             else:
@@ -114,7 +116,7 @@ class Agenda:
             if not due:
                 return
             await self._fire_one(due.popleft())
-            if number % SLICE == 0:
+            if number % FIRINGS == 0:
                 await checkpoint()
 
     async def _fire_one(self, entry: Entry) -> None:

@@ -30,11 +30,13 @@ _decode = msgspec.json.Decoder(Progress).decode
 class Ledger:
     """Where the progress of one schedule is kept."""
 
-    __slots__ = ("_key", "_state")
+    __slots__ = ("_key", "_state", "_value")
 
     def __init__(self, state: State, key: str) -> None:
         self._state = state
         self._key = key
+        self._value: bytes | None = None
+        """What was there when it was looked at last."""
 
     async def begin(self, now: float, since: int) -> Progress:
         """The progress until now; of a schedule that is new, that all before `since` is no business of its."""
@@ -43,23 +45,28 @@ class Ledger:
             if progress is not None:
                 return progress
             progress = Progress(since)
-            if await self._state.compare_and_set(self._key, None, _encode(progress)):
+            if await self._put(progress):
                 return progress
 
     async def read(self, now: float) -> Progress | None:
         """The progress now; None where there is none."""
-        value = await self._state.get(self._key)
-        if value is None:
+        self._value = await self._state.get(self._key)
+        if self._value is None:
             return None
-        progress = _decode(value)
+        progress = _decode(self._value)
         return progress if progress.is_credible(now) else Progress(int(now))
 
     async def note(self, progress: Progress, now: float) -> None:
         """Keep what is dealt with now, unless somebody has come further or the schedule is gone."""
-        while True:
-            value = await self._state.get(self._key)
-            known = None if value is None else _decode(value)
-            if known is None or (known.done >= progress.done and known.is_credible(now)):
+        while self._value is not None and not await self._put(progress):
+            known = await self.read(now)
+            if known is None or known.done >= progress.done:
                 return
-            if await self._state.compare_and_set(self._key, value, _encode(progress)):
-                return
+
+    async def _put(self, progress: Progress) -> bool:
+        """Set it, where it is still what it was."""
+        value = _encode(progress)
+        if await self._state.compare_and_set(self._key, self._value, value):
+            self._value = value
+            return True
+        return False

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -117,7 +117,7 @@ class Bucket(msgspec.Struct, frozen=True, omit_defaults=True):
         except (FileNotFoundError, NotADirectoryError):
             pass
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def list(self, prefix: str = "") -> Sequence[str]:
         """The keys that begin with `prefix`, sorted: of all files, also of those that a trigger ignores."""
         top = prefix.rpartition("/")[0]
         found: list[str] = []
@@ -136,7 +136,7 @@ class Bucket(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.folder or self.name
 
     @contextmanager
-    def _directory(self, parts: list[str], flags: int = PASS, *, make: bool = False) -> Iterator[int]:
+    def _directory(self, parts: Sequence[str], flags: int = PASS, *, make: bool = False) -> Iterator[int]:
         descriptor = open_directory(self._path, parts, flags, make=make)
         try:
             yield descriptor

@@ -28,6 +28,9 @@ RESERVED = frozenset(
 )  # fmt: skip
 """Variables that Lambda sets itself, and that a function's configuration may not."""
 
+LAMBDAS_DELAYS = (60.0, 120.0)
+"""Seconds before the second attempt, and before the third."""
+
 _VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 
 
@@ -46,6 +49,7 @@ def function(
     timeout: float = 3.0,
     ephemeral_storage: int = 512,
     retries: int = 2,
+    retry_delays: Sequence[float] = LAMBDAS_DELAYS,
     maximum_age: float = 21_600.0,
     reserved_concurrency: int | None = None,
     provisioned_concurrency: int = 0,
@@ -60,6 +64,8 @@ def function(
     `handler` is what Lambda's configuration of this name says: `package.module.function`, found beside the app. It is
     called with `(event, context)` as in Lambda, and imported in each environment, so that its module's globals belong
     to one environment and what it costs is init time.
+    `code` is a directory or a zip archive, relative to the app's folder, that holds the handler's module and all that
+    it imports beside what is installed: such a bundle has a process of its own that forks its environments.
     `runtime="provided"` runs the executable `bootstrap` in the function's folder, or `command`, and `runtime="nodejs"`
     runs Node with Lambda's client for it (`npm install aws-lambda-ric`): whatever speaks the Runtime API. `command`
     begins in the function's folder; what it finds in its environment is what Lambda sets.
@@ -68,7 +74,9 @@ def function(
     `"aws:dynamodb"` makes changes of a table of a stream's records, `"aws:sns"` and `"aws:eventbridge"` notifications
     and bus events of any; `"data"` gives it their data alone. `log_format` and `log_level` are those of Lambda's
     logging configuration.
-    The other options are those of `app.function`. Raises `ConfigurationError` at the line of the call.
+    An asynchronous event that failed is tried again after `retry_delays`, in seconds: Lambda's one minute and then two,
+    unless told otherwise, or with `()` as the app's settings say. The other options are those of `app.function`.
+    Raises `ConfigurationError` at the line of the call.
     """
     where = where or _caller()
     spec = Spec(
@@ -87,6 +95,7 @@ def function(
         timeout=timeout,
         ephemeral_storage=ephemeral_storage,
         retries=retries,
+        retry_delays=checked_delays(retry_delays, name, where),
         maximum_age=maximum_age,
         reserved_concurrency=reserved_concurrency,
         provisioned_concurrency=provisioned_concurrency,
@@ -97,6 +106,15 @@ def function(
         environment=checked(spec, name, variables or {}, where).environment(),
     )
     app.provided_function(declared, *triggers)
+
+
+def checked_delays(delays: Sequence[float], name: str, where: str) -> tuple[float, ...]:
+    """Seconds, or a `ConfigurationError` at the user's line."""
+    good = all(isinstance(delay, (int, float)) and not isinstance(delay, bool) and delay >= 0 for delay in delays)
+    if not good:
+        problem = f"function {name!r}: retry_delays must be seconds, such as (60, 120), found {delays!r}"
+        raise ConfigurationError(problem, where=where)
+    return tuple(float(delay) for delay in delays)
 
 
 def checked(spec: Spec, name: str, variables: dict[str, str], where: str) -> Spec:

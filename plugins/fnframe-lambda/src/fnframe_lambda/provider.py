@@ -10,8 +10,8 @@ import msgspec
 from fnframe import ConfigurationError, Function
 from fnframe.provider import Preparation
 
-from . import variables
-from .declare import checked
+from . import archive, variables
+from .declare import LAMBDAS_DELAYS, checked, checked_delays
 from .names import Account
 from .spec import EventFormat, Spec, spec_of
 
@@ -33,6 +33,7 @@ class DeclaredFunction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     timeout: float = 3.0
     ephemeral_storage: int = 512
     retries: int = 2
+    retry_delays: tuple[float, ...] = LAMBDAS_DELAYS
     maximum_age: float = 21_600.0
     reserved_concurrency: int | None = None
     provisioned_concurrency: int = 0
@@ -73,16 +74,37 @@ class LambdaEnvironments:
         if spec is None:
             raise ConfigurationError(f"function {function.name!r} was not written for Lambda", where=function.where)
         account = Account(settings.region, settings.account)
+        root = _task_root(function, spec, directory, scratch)
         return Preparation(
             inside=f"fnframe_lambda.inside.{'python' if spec.is_python else 'runtime'}:start",
-            directory=str(directory),
-            path=(str(directory),),
-            variables=variables.of_template(spec, account, str(directory)),
+            directory=root,
+            path=(root,),
+            variables=variables.of_template(spec, account, root),
         )
+
+
+def _task_root(function: Function, spec: Spec, directory: Path, scratch: Path) -> str:
+    """The folder of a function's code. Raises `ConfigurationError` where there is none."""
+    if not spec.code:
+        return str(directory)
+    code = directory / spec.code
+    if code.is_dir():
+        return str(code.resolve())
+    if not code.is_file():
+        problem = f"function {function.name!r}: code is no directory and no zip: {code}"
+        raise ConfigurationError(problem, where=function.where)
+    folder = scratch / f"code-{archive.digest(code)}"
+    try:
+        if not folder.exists():
+            archive.unpack(code, folder)
+    except archive.BadArchive as error:
+        raise ConfigurationError(f"function {function.name!r}: code {code}: {error}", where=function.where) from None
+    return str(folder)
 
 
 def _declared(name: str, options: DeclaredFunction, where: str) -> Function:
     fields = msgspec.structs.asdict(options)
     spec = Spec(**{key: fields.pop(key) for key in Spec.__struct_fields__ if key in fields})
     checked(spec, name, options.variables, where)
+    checked_delays(options.retry_delays, name, where)
     return Function(name=name, where=where, environment=spec.environment(), **fields)

@@ -55,7 +55,7 @@ class Bodies:
             _sync_folder(self._folder)
         except OSError as error:
             self.remove([name])
-            raise EngineFailed(f"{self._folder / name}: {reason(error)}") from None
+            raise EngineFailed(reason(error), where=str(self._folder)) from None
         return name
 
     def check(self, name: str) -> None:

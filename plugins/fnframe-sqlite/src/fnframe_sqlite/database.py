@@ -22,6 +22,10 @@ CHECKED = 64 * 2**20
 """A file of up to so many bytes is looked through when it is opened."""
 
 
+class FileLost(EngineFailed):
+    """The file is gone: nothing can be done any more."""
+
+
 class Database:
     """One connection to the file, for one thread at a time.
 
@@ -56,17 +60,15 @@ class Database:
         version: int = self.connection.pragma("data_version")
         return version
 
-    def check(self) -> None:
-        """Raises `EngineFailed` if the file is not there any more: who goes on writes into what nobody will find."""
+    def _check(self) -> None:
+        """Raises `FileLost` if the file is not there any more: who goes on writes into what nobody will find."""
         try:
             found = os.stat(self._place.file)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             found = None
         if found is None or (found.st_dev, found.st_ino) != self._identity:
-            raise EngineFailed(
-                f"{self._place.file}: the engine's file was removed or replaced while it was in use: what it held is "
-                "lost with it; start anew"
-            )
+            problem = "the engine's file was removed or replaced while it was in use, and what it held is lost with it"
+            raise FileLost(f"{problem}; start anew", where=str(self._place.file))
 
     @contextmanager
     def writing(self, *, synced: bool) -> Iterator[None]:
@@ -76,7 +78,7 @@ class Database:
                 full = synced and self._place.synchronous == "full"
                 self.connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
                 self._synced = synced
-            self.check()
+            self._check()
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -145,7 +147,7 @@ class Database:
     def failed(self, error: Exception) -> Exception:
         """What a caller is told of an error; those that are not SQLite's or the system's are told as they are."""
         if isinstance(error, apsw.Error | OSError):
-            return EngineFailed(f"{self._place.file}: {reason(error, self.connection.system_errno)}")
+            return EngineFailed(reason(error, self.connection.system_errno), where=str(self._place.file))
         return error
 
 

@@ -41,6 +41,7 @@ class SqliteEngine:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._writer.keep_time)
+        self._tasks.start_soon(self._writer.watch)
         await self._writer.ask(Request(records.know_partitions, writes=False))
         return self
 

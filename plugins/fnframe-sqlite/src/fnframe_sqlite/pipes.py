@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+from contextlib import suppress
 from pathlib import Path
 
 from fnframe.errors import ConfigurationError
@@ -31,7 +32,8 @@ class Pipe:
         self._poll.register(self._descriptor, select.POLLIN)
 
     def close(self) -> None:
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # It is removed by the next one who opens the engine.
+            self._path.unlink()
         os.close(self._descriptor)
 
     def wake(self) -> None:

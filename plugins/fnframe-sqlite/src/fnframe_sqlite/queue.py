@@ -86,7 +86,7 @@ class SqliteQueue:
 
     async def dead_letters(self, most: int = 100, *, after: str = "") -> list[DeadLetter]:
         found = await self._writer.ask(Request(sql.dead_letters, self.name, most, after, writes=False))
-        return [replace(letter, message=await self._whole(letter.message, file)) for letter, file in found]
+        return [await self._whole_letter(letter, file) for letter, file in found]
 
     async def redrive(self, ids: Sequence[str]) -> int:
         return await self._writer.ask(Request(sql.redrive, self.name, ids))
@@ -108,6 +108,12 @@ class SqliteQueue:
         if file is None:
             return message
         return replace(message, body=await self._writer.bodies.read(file))
+
+    async def _whole_letter(self, letter: DeadLetter, file: str | None) -> DeadLetter:
+        try:
+            return replace(letter, message=await self._whole(letter.message, file))
+        except FileNotFoundError:
+            return letter  # Its reason says that the body is gone.
 
     def _give_back(self, taken: Sequence[Taken], number: int) -> None:
         for each in taken:

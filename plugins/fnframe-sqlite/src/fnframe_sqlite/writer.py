@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.lowlevel
+import apsw
 
 from fnframe.errors import EngineFailed
 
 from .bodies import Bodies
-from .database import Database
+from .database import Database, FileLost
 from .line import Line, elsewhere, forget
 from .messages import forget_ids, next_moment
 from .pipes import Pipe, call
@@ -58,6 +59,7 @@ class Writer:
         self._closing = False
         self._look = False
         self._failure: Exception | None = None
+        self._failed = anyio.Event()
         self._alarm = math.inf
         self._alarm_changed = anyio.Event()
         # What follows belongs to the thread.
@@ -118,12 +120,21 @@ class Writer:
             self._requests.append(request)
             self._wake()
 
+    async def watch(self) -> None:
+        """Raises `EngineFailed` when the engine is of no use any more, which ends who uses it."""
+        await self._failed.wait()
+        assert self._failure is not None
+        raise self._failure
+
     async def keep_time(self) -> None:
         """Let those who wait look again when a delay or a lease is over, until cancelled."""
         clock = self._options.clock
         while True:
             self._alarm_changed = anyio.Event()
-            await clock.wait(self._alarm_changed, clock.monotonic() + self._alarm - clock.time())
+            if self._alarm == math.inf:
+                await self._alarm_changed.wait()
+            else:
+                await clock.wait_for_time(self._alarm_changed, self._alarm)
             if self._alarm <= clock.time():
                 self._alarm = math.inf
                 self._look_again()
@@ -157,25 +168,29 @@ class Writer:
     def _fail(self, problem: Exception) -> None:
         """Nothing will be done any more."""
         self._failure = problem
-        for request in [*self._requests, *self._line]:
-            request.error = problem
-            request.done.set()
+        if not self._closing:
+            self._failed.set()
+        _refuse([*self._requests, *self._line], problem)
         self._ended.set()
 
     # From here on in the thread.
 
     def _work(self) -> None:
-        problem: Exception = EngineFailed(f"{self._place.file}: the engine was closed")
+        problem: Exception = EngineFailed("the engine was closed", where=str(self._place.file))
         try:
             while self._wait():
                 requests = [self._requests.popleft() for _ in range(min(len(self._requests), TOGETHER))]
                 self._do([request for request in requests if not request.abandoned])
             self._leave()
+        except FileLost as error:
+            problem = error
         except BaseException as error:
             log.exception("%s: the engine has failed", self._place.file)
-            problem = EngineFailed(f"{self._place.file}: the engine has failed ({type(error).__name__}: {error})")
+            told = f"the engine has failed ({type(error).__name__}: {error})"
+            problem = EngineFailed(told, where=str(self._place.file))
         finally:
-            self._database.close()
+            with suppress(apsw.Error, OSError):  # It may be what has failed.
+                self._database.close()
             self._pipe.close()
             self._tell_loop(self._fail, problem)
 
@@ -198,6 +213,9 @@ class Writer:
         alarm = self._alarm
         try:
             finished, alarm = self._transact(requests)
+        except FileLost as error:
+            self._tell_loop(_refuse, requests, error)
+            raise
         except Exception as error:
             if len(requests) > 1:
                 for request in requests:
@@ -262,6 +280,12 @@ class Writer:
     def _tell_loop(self, *call_: Any) -> None:
         with suppress(RuntimeError):  # It has ended.
             self._post(*call_)
+
+
+def _refuse(requests: list[Request[Any]], problem: Exception) -> None:
+    for request in requests:
+        request.error = problem
+        request.done.set()
 
 
 def _undo(request: Request[Any]) -> None:

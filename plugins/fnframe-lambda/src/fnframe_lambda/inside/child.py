@@ -50,6 +50,8 @@ class Child:
         except OSError:
             self._clear_refs = -1
         self._cpu = 0.0
+        self._cpu_of_children = 0.0
+        self._looked = 0.0
 
     def begin(self) -> None:
         """An invocation begins: set its peak back."""
@@ -92,5 +94,11 @@ class Child:
             os.waitpid(found.si_pid, os.WNOHANG)
 
     def _of_children(self) -> float:
-        fields = os.pread(self._stat, 1024, 0).rpartition(b")")[2].split()
-        return (int(fields[13]) + int(fields[14])) / TICKS
+        """Processor time of children that it waited for, which the system counts in ticks of 10 ms: a look at each of
+        many short invocations would cost more than it could find."""
+        now = time.monotonic()
+        if now - self._looked >= 1 / TICKS:
+            self._looked = now
+            fields = os.pread(self._stat, 1024, 0).rpartition(b")")[2].split()
+            self._cpu_of_children = (int(fields[13]) + int(fields[14])) / TICKS
+        return self._cpu_of_children

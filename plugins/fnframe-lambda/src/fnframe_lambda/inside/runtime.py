@@ -186,7 +186,7 @@ class RuntimeFunction:
                 "is not allowed"
             )
             return b"403 Forbidden", _error("InvalidStateTransition", problem), JSON
-        if kind == b"error" or b"lambda-runtime-function-error-type" in request.headers:
+        if kind == b"error" or request.header(b"lambda-runtime-function-error-type") is not None:
             self._result = _problem(request)
             return ACCEPTED
         if len(request.body) > self._limit:
@@ -232,11 +232,11 @@ def _problem(request: Request) -> Problem:
     """The error that a runtime tells of, by its body or by trailers; the body goes to the caller as it is."""
     import base64
 
-    headers, body = request.headers, request.body
-    trailer = headers.get(b"lambda-runtime-function-error-body")
+    body = request.body
+    trailer = request.header(b"lambda-runtime-function-error-body")
     if trailer is not None:
         body = base64.b64decode(trailer)
-    told = headers.get(b"lambda-runtime-function-error-type", b"").decode("latin-1")
+    told = (request.header(b"lambda-runtime-function-error-type") or b"").decode("latin-1")
     try:
         fields: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -253,7 +253,7 @@ def _problem(request: Request) -> Problem:
 
 
 def _content_type(request: Request) -> str:
-    kind = request.headers.get(b"content-type", b"application/json").decode("latin-1")
+    kind = (request.header(b"content-type") or b"application/json").decode("latin-1")
     return "application/json" if kind.partition(";")[0].strip().lower() == "application/json" else kind
 
 

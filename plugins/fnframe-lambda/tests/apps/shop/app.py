@@ -25,7 +25,8 @@ for name in ("observed", "batch", "once", "http", "parsed"):
 app.lambda_function("prints", handler="handlers.prints")
 app.lambda_function("closed", handler="handlers.echo", reserved_concurrency=0)
 app.lambda_function("one", handler="handlers.does", reserved_concurrency=1, timeout=5)
-app.lambda_function("retried", handler="handlers.does", retries=1, on_failure="function:failed")
+app.lambda_function("retried", handler="handlers.does", retries=1, retry_delays=(), on_failure="function:failed")
+app.lambda_function("patient", handler="handlers.does")
 app.lambda_function("failed", handler="handlers.echo")
 
 

@@ -1,0 +1,2 @@
+def echo(event: object, context: object) -> object:
+    return event

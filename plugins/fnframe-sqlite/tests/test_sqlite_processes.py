@@ -1,0 +1,122 @@
+"""Several processes on one file: what one is killed over is not lost, and none is left without its share."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections import Counter, defaultdict
+
+import pytest
+
+from fnframe.clock import SystemClock
+from fnframe.engine.protocol import Message
+
+pytestmark = pytest.mark.anyio
+
+DICE = random.Random()  # noqa: S311
+
+
+def told(lines):
+    """What the programs told, by the first word of the line; of a line that was cut off nothing."""
+    found = defaultdict(list)
+    for line in lines:
+        if line.endswith("\n"):
+            word, *rest = line.split()
+            found[word].append(rest)
+    return found
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_was_accepted_survives_who_is_killed(make, program, anyio_backend):
+    """Producers and consumers are killed at random moments: what was accepted comes, in the order of its group, with
+    its whole body; and only what somebody had when he was killed comes twice."""
+    lines = []
+    for kill in range(4):
+        processes = [program("producer", f"p{kill}"), program("consumer", "forever")]
+        if kill % 2:
+            processes.append(program("producer", f"q{kill}"))
+        lines.append(processes[0].stdout.readline())
+        time.sleep(DICE.uniform(0.0, 0.25))
+        for process in DICE.sample(processes, len(processes)):
+            process.kill()
+            time.sleep(DICE.uniform(0.0, 0.005))
+        for process in processes:
+            lines += process.stdout.readlines()
+            process.wait()
+    before = told(lines)
+    accepted = {id_ for (id_,) in before["accepted"]}
+    assert len(accepted) > 50
+    # Their leases run out by the programs' own clock, the machine's.
+    rest = program("consumer", "all")
+    lines += rest.stdout.readlines()
+    assert rest.wait() == 0
+    every = told(lines)
+    had = Counter(id_ for id_, *_ in every["has"])
+    assert accepted - set(had) == set(), "what was accepted, and never came"
+    assert set(had) <= {id_ for (id_,) in before["begins"]}
+    deliveries = Counter((id_, lost) for id_, lost, _ in every["has"])
+    assert max(deliveries.values()) == 1, "lent to two at a time: each delivery that ended without a word is counted"
+    order = defaultdict(list)
+    for id_, _, size in every["has"]:
+        assert int(size) == (70_000 if int(id_[-5:]) % 20 == 7 else 50)
+        order[id_[:-6]].append(id_)
+    for lane, ids in order.items():
+        assert int(lane[-1]) % 2 == 0 or ids == sorted(ids), "the order of a group"
+    async with make(clock=SystemClock()) as engine:
+        assert (await engine.queue("q").statistics())[:4] == (0, 0, 0, 0)
+        stream, published = engine.stream("s"), set()
+        for partition in range(stream.partitions):
+            order = defaultdict(list)
+            for record in await stream.read(partition, 0, 1_000_000):
+                order[record.key].append(record.id)
+                published.add(record.id)
+            assert all(ids == sorted(ids) for ids in order.values()), "the order of a key"
+    assert {id_ for (id_,) in before["published"]} <= published
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_processes_share_what_is_there(make, program, anyio_backend):
+    async with make() as engine:
+        queue = engine.queue("q")
+        sharers = [program("sharer") for _ in range(3)]
+        for sharer in sharers:
+            assert sharer.stdout.readline() == "ready\n"
+        for number in range(150):
+            await queue.send([Message(str(number), b"")])
+    counts = [int(sharer.stdout.readline()) for sharer in sharers]
+    assert sum(counts) == 150
+    assert min(counts) >= 10, counts
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_one_that_stands_in_line_and_does_not_come_holds_up_nobody(make, program, anyio_backend):
+    """A process that is stopped while it stands first in line, and one that was killed there: what comes is had by
+    those behind it."""
+    stopped, killed = program("sharer"), program("sharer")
+    for sharer in (stopped, killed):
+        assert sharer.stdout.readline() == "ready\n"
+    async with make() as engine:
+        queue = engine.queue("q")
+        while len(await waiting(engine)) < 2:
+            time.sleep(0.005)
+        stopped.send_signal(signal.SIGSTOP)
+        killed.kill()
+        killed.wait()
+        await queue.send([Message("a", b"")])
+        (lease,) = await queue.receive(1, 30)
+        assert lease.message.id == "a"
+        assert await waiting(engine) == []
+        await lease.ack()
+        stopped.send_signal(signal.SIGCONT)
+        while not await waiting(engine):
+            time.sleep(0.005)
+        await queue.send([Message("b", b"")])
+    assert stopped.stdout.readline() == "1\n"
+
+
+async def waiting(engine):
+    """Which engines stand in line, as the file has it."""
+    from fnframe_sqlite.request import Request
+
+    return await engine._writer.ask(Request(lambda tx: tx.rows("SELECT engine FROM waiting"), writes=False))
