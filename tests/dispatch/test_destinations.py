@@ -182,15 +182,17 @@ async def test_a_url_that_is_down_for_hours_holds_up_no_function_and_is_given_up
     async with run_target(
         app, plugins=[settled], clock=clock, settings={"retry_base": 3600.0, "retry_cap": 3600.0}
     ) as running:
-        for number in range(20):
+        for number in range(5):
             await running.enqueue("posted", number)
-        await until(lambda: len(settled) == 20)
+        await until(lambda: len(settled) == 5)
+        queue = running.engine.queue(OUTBOX)
         with anyio.fail_after(30):
-            while (await running.engine.queue(OUTBOX).statistics()).total:
-                clock.advance(600)
-                await anyio.sleep(0.01)
-        letters = await running.engine.queue(OUTBOX).dead_letters()
-    assert len(letters) == 20
+            while (waiting := await queue.statistics()).total:
+                if waiting.delayed == waiting.total:  # What is on its way holds a lease.
+                    clock.advance(600)
+                await anyio.sleep(0.002)
+        letters = await queue.dead_letters()
+    assert len(letters) == 5
     assert letters[0].reason.endswith("answered 503 Service Unavailable; it was tried for 6 hours")
 
 
