@@ -261,7 +261,7 @@ async def test_a_call_cancelled_behind_one_whose_environment_dies_needs_no_other
         pool_of(running)._lanes["waits_for"].longest = 0.0  # As if it had been short for long: the pool sends ahead.
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(running.invoke, "waits_for", str(tmp_path / "never"))
-            await until(lambda: any(each.in_flight and each.ready for each in running.pool._live))
+            await until(lambda: any(each.in_flight and each.ready and each.pid for each in running.pool._live))
             (environment,) = (each for each in running.pool._live if each.in_flight)
             with anyio.CancelScope() as scope:
                 async with anyio.create_task_group() as cancelled:
