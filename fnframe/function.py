@@ -14,6 +14,7 @@ from .tenant import is_declaration
 MB = 1024 * 1024
 
 Isolation = Literal["process", "inline"]
+StartMethod = Literal["fork", "spawn"]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -167,7 +168,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What the template tells of its bundle.
 
     `directory` is the folder of the app's file, from which relative paths count; `baseline_mb` the resident memory
-    that importing the app brought; `threads` names Python threads that the import left running.
+    that importing the app brought; `threads` names Python threads that the import left running, because of which
+    environments are spawned, not forked, unless `start_method` is set.
     """
 
     app: str
@@ -176,3 +178,4 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     baseline_mb: float = 0.0
     threads: tuple[str, ...] = ()
+    start_method: StartMethod = "fork"

@@ -148,10 +148,11 @@ async def quiet(root: Path) -> dict[str, float]:
     return held(root)
 
 
-async def main(count: int, seed: int, slowest: float, root: Path) -> int:
+async def main(count: int, seed: int, slowest: float, start_method: str, root: Path) -> int:
     logging.getLogger("fnframe.functions").setLevel(logging.CRITICAL)  # The handlers fail since they are asked to.
     output = Output()
-    async with app.run(plugins=[output], max_environments=ENVIRONMENTS, idle_timeout=IDLE_TIMEOUT) as running:
+    settings = {"max_environments": ENVIRONMENTS, "idle_timeout": IDLE_TIMEOUT, "start_method": start_method}
+    async with app.run(plugins=[output], **settings) as running:
         soak = Soak(running, output)
         await soak.misbehave(chosen(len(WAYS), seed))
         rate_before, before = await soak.rate(), await quiet(root)
@@ -184,11 +185,12 @@ if __name__ == "__main__":
     parser.add_argument("--invocations", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--slowest", type=float, default=0.7, help="of the rate before, what must be reached after")
+    parser.add_argument("--start-method", choices=["fork", "spawn"], default="fork")
     parser.add_argument("--backend", choices=["asyncio", "trio"], default="asyncio")
     arguments = parser.parse_args()
     mark_descendants()
     with tempfile.TemporaryDirectory(prefix="abuse-") as folder:
         tempfile.tempdir = folder
-        given = (arguments.invocations, arguments.seed, arguments.slowest, Path(folder))
+        given = (arguments.invocations, arguments.seed, arguments.slowest, arguments.start_method, Path(folder))
         status = anyio.run(main, *given, backend=arguments.backend)
     sys.exit(status)

@@ -7,7 +7,6 @@ import time
 
 from ..environment.invocation import Ended, Invocation, Rejected
 from ..environment.wire import Exited, Raised, Result
-from ..function import Function
 from ..outcome import (
     CANCELLED,
     EXITED,
@@ -58,7 +57,7 @@ class Judge:
         return self._report(invocation, outcome, usage.duration_ns / 1e6, usage.peak_kb or None, usage.cpu_us, method)
 
     def _ended(self, invocation: Invocation, ended: Ended, method: MemoryMethod) -> Failure:
-        error_type, problem = _ending(ended, invocation.function)
+        error_type, problem = _ending(ended, invocation)
         duration = (invocation.finished - (invocation.started or invocation.finished)) * 1000
         if error_type == TIMED_OUT and invocation.started:
             duration = invocation.function.timeout * 1000
@@ -114,12 +113,13 @@ class Judge:
         )
 
 
-def _ending(ended: Ended, function: Function) -> tuple[str, str]:
+def _ending(ended: Ended, invocation: Invocation) -> tuple[str, str]:
     """Error type and Lambda's text for an environment that ended during an invocation."""
+    function, environment = invocation.function, invocation.environment
     if ended.reason == "timeout":
         return TIMED_OUT, f"Task timed out after {function.timeout:.2f} seconds"
-    if ended.reason == "init":
-        return TIMED_OUT, "Task timed out after 10.00 seconds"
+    if ended.reason == "init" and environment is not None:
+        return TIMED_OUT, f"Task timed out after {environment.template.init_timeout:.2f} seconds"
     if ended.reason == "cancelled":
         return CANCELLED, "cancelled by its caller"
     if ended.reason == "memory":

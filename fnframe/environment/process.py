@@ -41,8 +41,6 @@ MOST_HELD = 8 * 1024
 """Bytes of frames that are held to go out together."""
 LARGEST_PIPE = 1024 * 1024
 """Bytes that a pipe can hold at the most: all that is left of an environment's output when it is dead."""
-INIT_TIMEOUT = 10.0
-"""Seconds for binding and start functions: Lambda's limit of the init phase."""
 EXIT_TIMEOUT = 2.0
 """Seconds to wait for the exit status of an environment that was killed."""
 ANSWER_TIMEOUT = 0.25
@@ -130,7 +128,7 @@ class ProcessEnvironment:
         self._readiness.watch(self._connection.fileno(), self._readable)
         self._watching = True
         self._bound = time.monotonic()
-        self.deadline = self._bound + INIT_TIMEOUT
+        self.deadline = self._bound + self.template.init_timeout
         provided = function if self._is_provided else None
         self._put(Bind(function.name, self.id, slot.directory, self._memory_kb, *payloads, provided, again))
 

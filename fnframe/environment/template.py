@@ -18,8 +18,10 @@ import anyio.to_thread
 import msgspec
 
 from ..errors import ConfigurationError, ImportFailed
+from ..function import StartMethod
 from ..outcome import MemoryMethod
 from ..provider import Preparation
+from .importing import IMPORT_PATH
 from .memory import is_stopped
 from .orphans import MARK, end_marked
 from .process import ProcessEnvironment
@@ -29,8 +31,7 @@ from .wire import VERSION, Exited, Fork, Forked, Frame, Imported, NotImported, R
 
 log = logging.getLogger("fnframe")
 
-IMPORT_PATH = "FNFRAME_IMPORT_PATH"
-"""The variable by which a template learns its host's import path. It is not passed on to environments."""
+INIT_TIMEOUT = 10.0
 IMPORT_TIMEOUT = 60.0
 """Seconds that importing an app may take."""
 END_TIMEOUT = 5.0
@@ -54,6 +55,9 @@ class Template:
         self._environments: dict[int, ProcessEnvironment] = {}
         self._imported = False
         self.memory_method: MemoryMethod = "unavailable"
+        self.init_timeout = INIT_TIMEOUT
+        """Seconds for an environment to be bound and to run its start functions: Lambda's limit of the init phase;
+        longer where each imports the app."""
         self.ended = anyio.Event()
         self.died: Callable[[], None] = lambda: None
         """Called when the template ended although nobody closed it."""
@@ -77,6 +81,8 @@ class Template:
         if first.version != VERSION:
             raise ConfigurationError(f"the template speaks version {first.version}, this host {VERSION}")
         self._imported = True
+        if first.manifest.start_method == "spawn":
+            self.init_timeout += IMPORT_TIMEOUT
         self.memory_method = first.memory_method
         self._readiness.watch(self._control.fileno(), self._hear)
         return first  # type: ignore[no-any-return]
@@ -191,7 +197,13 @@ class Template:
 
 
 async def start_provided_template(
-    preparation: Preparation, readiness: Readiness, root: Path, *, path: Sequence[str], variables: dict[str, str]
+    preparation: Preparation,
+    readiness: Readiness,
+    root: Path,
+    *,
+    start_method: StartMethod | None,
+    path: Sequence[str],
+    variables: dict[str, str],
 ) -> tuple[Template, Imported]:
     """The same for a template of a provider's environments."""
     return await start_template(
@@ -199,6 +211,7 @@ async def start_provided_template(
         readiness,
         root,
         app=msgspec.json.encode(preparation).decode(),
+        start_method=start_method,
         path=path,
         variables={**preparation.variables, **variables},
         directory=preparation.directory,
@@ -211,14 +224,16 @@ async def start_template(
     root: Path,
     *,
     app: str | None = None,
+    start_method: StartMethod | None = None,
     path: Sequence[str] = (),
     variables: dict[str, str] | None = None,
     directory: str | None = None,
 ) -> tuple[Template, Imported]:
     """Start a template for the target and wait for its manifest. Raises `ImportFailed`.
 
-    `root` is the host's folder for temporary directories. `path` is searched for modules as `PYTHONPATH` is;
-    `variables` are set before anything of the app is imported; `directory` is the current one in it.
+    `root` is the host's folder for temporary directories; `start_method` is how environments start, by default as it
+    is safe. `path` is searched for modules as `PYTHONPATH` is; `variables` are set before anything of the app is
+    imported; `directory` is the current one in it.
     """
     mark = f"{root}/{next(_numbers)}/"
     ours, theirs = socket.socketpair()
@@ -231,6 +246,7 @@ async def start_template(
             "-m",
             "fnframe.environment.template_process",
             str(theirs.fileno()),
+            start_method or "auto",
             target,
             *([app] if app else []),
         ],

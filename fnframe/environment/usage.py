@@ -14,14 +14,17 @@ from .wire import Usage
 if TYPE_CHECKING:
     from ..provider import Used
 
+INHERITED_KB = 1024
+"""By how much the two ways to ask the kernel for a peak may differ, as one counts less often than the other."""
+
 
 class Meter:
     """Measures one invocation after another in the process that runs them.
 
     Writing 5 to clear_refs resets the kernel's high-water mark of resident memory (proc(5)), and a getrusage
-    afterwards reads it: the true peak of this invocation. Right only in a process that was forked and did not exec,
-    since exec hands `ru_maxrss` down. Where clear_refs cannot be written (read-only procfs, other systems) the figure
-    is the high-water mark of the process since its start.
+    afterwards reads it: the true peak of this invocation. Where exec handed down a `ru_maxrss` that is larger than what
+    this process has, the mark is read from procfs, which takes ten times as long. Where clear_refs cannot be written
+    (read-only procfs, other systems) the figure is the high-water mark of the process since its start.
     """
 
     def __init__(self) -> None:
@@ -30,6 +33,9 @@ class Meter:
             os.write(self._clear_refs, b"5")
         except OSError:
             self._clear_refs = -1
+        told = peak_kb(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        is_inherited = self._clear_refs >= 0 and told > high_water_kb() + INHERITED_KB
+        self._peak_kb = high_water_kb if is_inherited else None
         self.method: MemoryMethod = "high-water" if self._clear_refs < 0 else "peak-rss-reset"
         self._cpu = 0.0
         self.start()
@@ -54,7 +60,14 @@ class Meter:
         own = resource.getrusage(resource.RUSAGE_SELF)
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         before, self._cpu = self._cpu, own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-        return peak_kb(own.ru_maxrss), round((self._cpu - before) * 1e6)
+        peak = peak_kb(own.ru_maxrss) if self._peak_kb is None else self._peak_kb()
+        return peak, round((self._cpu - before) * 1e6)
+
+
+def high_water_kb() -> int:
+    """The high-water mark of this process's resident memory, which exec begins anew."""
+    with open("/proc/self/status", "rb") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(b"VmHWM:"))
 
 
 def peak_kb(ru_maxrss: int) -> int:

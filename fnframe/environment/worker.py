@@ -44,19 +44,14 @@ RECEIVE = 64 * 1024
 NICE = 5
 """The host must get the processor first, or its deadlines are late: 3 to 10 ms behind spinning environments."""
 
-_IONBF = 2
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def main(code: App | Inside, connection: socket.socket, output: int, template: int) -> NoReturn:
-    """Run an environment in this freshly forked process, until the host closes the connection.
-
-    `code` is what the template imported: an app, or a provider's inside.
-    """
-    _become_clean(output, template)
+def main(load: Callable[[], App | Inside], connection: socket.socket, output: int) -> NoReturn:
+    """Be an environment of what `load` gives, an app or a provider's inside, until the host closes the connection."""
     try:
-        Worker(code, connection).serve()
+        Worker(connection).serve(load, output)
     except SystemExit as error:
         _leave(error.code)
     except BaseException as error:
@@ -66,23 +61,21 @@ def main(code: App | Inside, connection: socket.socket, output: int, template: i
     os._exit(0)
 
 
-def rehearse(app: App) -> None:
+def rehearse() -> None:
     """Use the memory that an environment uses whose handler needs none."""
     connection, _ = socket.socketpair()
-    Worker(app, connection).rehearse()
+    Worker(connection).rehearse()
 
 
-def _become_clean(output: int, template: int) -> None:
+def become_clean(parent: int) -> None:
+    """Have a session of one's own, and end with the parent."""
     os.setsid()
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
-    if os.getppid() != template:  # It died before the death signal was set.
+    if os.getppid() != parent:  # It died before the death signal was set.
         os._exit(0)
     os.nice(NICE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.close(output)
 
 
 def _leave(code: object) -> NoReturn:
@@ -95,8 +88,7 @@ def _leave(code: object) -> NoReturn:
 
 
 class Worker:
-    def __init__(self, code: App | Inside, connection: socket.socket) -> None:
-        self._code: Any = code
+    def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self._reader = Reader()
         self._frames: deque[Any] = deque()
@@ -109,13 +101,24 @@ class Worker:
         """Whether there is a context that may send."""
         self._sending = threading.Lock()
 
-    def serve(self) -> None:
+    def serve(self, load: Callable[[], App | Inside], output: int) -> None:
+        code, problem = None, None
+        try:
+            code = load()
+        except Exception as error:  # Told when somebody waits for it.
+            problem = error
+        flush()
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
         bind = self.next(Bind)
         self._meter.start()
         try:
-            run = self._bind(bind)
-        except Problem as problem:
-            self.put(self._refused(problem))
+            if problem is not None:
+                raise problem
+            run = self._bind(code, bind)
+        except Problem as refused:
+            self.put(self._refused(refused))
             _leave(1)
         except Exception as error:
             self.put(failure.raised(error, self._stop(), init=True))
@@ -144,12 +147,12 @@ class Worker:
         invoke = Invoke("", 1.0, 1, Event(id="", source="", type="", time=now()))
         self.put(self._invoke(self._reader.feed(bytes(encode(invoke)))[0]))
 
-    def _bind(self, bind: Bind) -> Callable[[Invoke], Result | Raised]:
+    def _bind(self, code: Any, bind: Bind) -> Callable[[Invoke], Result | Raised]:
         self._temporary_directory = bind.temporary_directory
         os.environ["TMPDIR"] = tempfile.tempdir = bind.temporary_directory
         os.environ["FNFRAME_FUNCTION"] = bind.function
         os.environ["FNFRAME_ENVIRONMENT"] = bind.environment_id
-        self._function = bind.provided or self._code.definitions[bind.function].function
+        self._function = bind.provided or code.definitions[bind.function].function
         storage = self._function.ephemeral_storage * MB
         resource.setrlimit(resource.RLIMIT_FSIZE, (storage, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
         self._memory_kb = bind.memory_kb
@@ -158,17 +161,17 @@ class Worker:
         self._elsewhere = False
         if bind.provided is not None:
             start = Start(bind.provided, bind.environment_id, bind.temporary_directory, bind.response_payload)
-            self._serve: Serve = self._code(start)
+            self._serve: Serve = code(start)
             self._elsewhere = self._serve.elsewhere
             self._begun = bind.again
             return self._invoke_provided
-        self._handler = self._code.definitions[bind.function].handler
-        self._arguments, self._decode, _, self._complete = self._code.signatures[bind.function]
+        self._handler = code.definitions[bind.function].handler
+        self._arguments, self._decode, _, self._complete = code.signatures[bind.function]
         if self._function.is_async:
             from .worker_async import Loop  # Imports asyncio; the template has done so already for such an app.
 
             self._loop = Loop(self)
-        for starter in self._code.starters:
+        for starter in code.starters:
             starter()
         return self._invoke
 
@@ -302,16 +305,6 @@ def _accepted(ack: Ack) -> str:
     if ack.event_id is None:
         raise FnframeError(ack.problem)
     return ack.event_id
-
-
-def write_through() -> None:
-    """Let what is printed be written soon: what waits in a buffer is lost by a kill, or another invocation's.
-
-    Python's output by lines, as standard error always is; that of C code at once, since nobody would flush it.
-    """
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    with suppress(ValueError):  # A C library that calls it otherwise.
-        libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _IONBF, 0)
 
 
 def flush() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,10 +18,15 @@ from ..environment.readiness import Readiness
 from ..environment.target import load_app
 from ..environment.template import Template, start_provided_template, start_template
 from ..errors import ConfigurationError
-from ..function import Function, Manifest
+from ..function import Function, Manifest, StartMethod
 from .provided import Provided
 
 log = logging.getLogger("fnframe")
+
+THREADS: dict[StartMethod, str] = {
+    "spawn": "a fork would not be safe, so each environment is a fresh interpreter that imports the app again",
+    "fork": "environments are forked without them, as start_method = 'fork' asks, and may hang where one held a lock",
+}
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -64,11 +70,24 @@ class Bundle:
                 await template.close()
 
 
-async def start_bundle(source: Source, readiness: Readiness, provided: Provided, app: App | None = None) -> Bundle:
+async def start_bundle(
+    source: Source,
+    readiness: Readiness,
+    provided: Provided,
+    app: App | None = None,
+    start_method: StartMethod | None = None,
+) -> Bundle:
     """Start the templates and read the manifest. Raises `ImportFailed` or `ConfigurationError`; leaves nothing then."""
-    template, imported = await start_template(
-        source.target, readiness, provided.scratch, app=source.name, path=source.path
+    start = partial(
+        start_template,
+        source.target,
+        readiness,
+        provided.scratch,
+        app=source.name,
+        path=source.path,
+        start_method=start_method,
     )
+    template, imported = await start()
     bundle = Bundle(imported.manifest, app)
     bundle.templates.append(template)
     try:
@@ -77,20 +96,13 @@ async def start_bundle(source: Source, readiness: Readiness, provided: Provided,
         if app is None and any(function.isolation == "inline" for function in bundle.manifest.functions):
             bundle.app = load_app(source.target, source.name, anew=True)
         by_variables: dict[tuple[tuple[str, str], ...], Templates] = {(): Templates(template)}
-        await _start_provided(bundle, source, readiness, provided)
+        await _start_provided(bundle, source, readiness, provided, start_method)
         for function in bundle.manifest.functions:
             if function.environment is not None:
                 continue
             key = tuple(sorted(function.variables.items()))
             if key not in by_variables:
-                extra, _ = await start_template(
-                    source.target,
-                    readiness,
-                    provided.scratch,
-                    app=source.name,
-                    path=source.path,
-                    variables=function.variables,
-                )
+                extra, _ = await start(variables=function.variables)
                 bundle.templates.append(extra)
                 by_variables[key] = Templates(extra)
             if function.isolation == "process":
@@ -101,7 +113,9 @@ async def start_bundle(source: Source, readiness: Readiness, provided: Provided,
     return bundle
 
 
-async def _start_provided(bundle: Bundle, source: Source, readiness: Readiness, provided: Provided) -> None:
+async def _start_provided(
+    bundle: Bundle, source: Source, readiness: Readiness, provided: Provided, start_method: StartMethod | None
+) -> None:
     """Templates and lanes of the functions that environment providers run."""
     by_key: dict[bytes, Templates] = {}
     for function in bundle.manifest.functions:
@@ -111,7 +125,12 @@ async def _start_provided(bundle: Bundle, source: Source, readiness: Readiness, 
         key = msgspec.json.encode((preparation, function.variables), order="sorted")
         if key not in by_key:
             template, imported = await start_provided_template(
-                preparation, readiness, provided.scratch, path=source.path, variables=function.variables
+                preparation,
+                readiness,
+                provided.scratch,
+                start_method=start_method,
+                path=source.path,
+                variables=function.variables,
             )
             bundle.templates.append(template)
             by_key[key] = Templates(template)
@@ -135,10 +154,10 @@ def _check(manifest: Manifest, app: App | None) -> None:
             _check_memory(function, manifest.baseline_mb)
     if manifest.threads:
         log.warning(
-            "importing app %r left threads running (%s): environments are forked without them; start threads in an "
-            "@app.on_start function instead",
+            "importing app %r left threads running (%s): %s; start threads in an @app.on_start function instead",
             manifest.app,
             ", ".join(manifest.threads),
+            THREADS[manifest.start_method],
         )
     if app is not None:
         _check_complete(app, {function.name: function for function in manifest.functions})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args,
 import msgspec
 
 from ..errors import ConfigurationError, nearest
+from ..function import StartMethod
 from . import config_file
 
 if TYPE_CHECKING:
@@ -33,9 +34,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `stream_retention` seconds, of each partition the newest `stream_records` (None: as many as the engine likes).
     `max_environments` bounds the processes (None: 4 for each core),
     and `max_waiting` the invocations that wait for one before they are throttled. An environment that was
-    idle for `idle_timeout` is ended. `queue_bound` is the number of events that a queue accepts. When the app
-    ends, what runs has `grace` to finish. Retries wait a random time that doubles from `retry_base` up to
-    `retry_cap`. `log_format` is the form of the log lines of `fnframe run` (None: the command's own).
+    idle for `idle_timeout` is ended. `start_method` says whether environments are forked from the template or
+    spawned as fresh interpreters (None: forked where that is safe). `queue_bound` is the number of events that a queue
+    accepts. When the app ends, what runs has `grace` to finish. Retries wait a random time that doubles from
+    `retry_base` up to `retry_cap`. `log_format` is the form of the log lines of `fnframe run` (None: the command's
+    own).
 
     `tables` holds the settings of each kind of trigger or environment and of each plugin that has some, from the
     table of its name; `sources` tells for each key that was set where it was.
@@ -46,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_environments: Count | None = None
     max_waiting: Annotated[int, msgspec.Meta(ge=0)] = 1000
     idle_timeout: Seconds = 300.0
+    start_method: StartMethod | None = None
     queue_bound: Count = 100_000
     stream_partitions: Count = 4
     stream_retention: Seconds = 86_400.0

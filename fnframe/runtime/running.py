@@ -239,7 +239,9 @@ class Running:
     async def reload(self) -> Manifest:
         """Serve the code as it is now; what runs ends in the old. Broken, it raises and the old goes on."""
         async with self._reloading:
-            bundle = await start_bundle(self._source, self._readiness, self._provided, self._embedded)
+            bundle = await start_bundle(
+                self._source, self._readiness, self._provided, self._embedded, self.settings.start_method
+            )
             old = self._bundle
             try:
                 await self._exchange(bundle)
@@ -406,7 +408,7 @@ async def _run(
             stack.callback(tasks.cancel_scope.cancel)
             readiness = Readiness(tasks)
             provided = Provided(providers, chosen.tables, root.path)
-            bundle = await start_bundle(source, readiness, provided, app)
+            bundle = await start_bundle(source, readiness, provided, app, chosen.start_method)
             stack.push_async_callback(bundle.close)  # Also where the app turns out not to fit.
             pool = Pool(
                 root.path,

@@ -18,9 +18,21 @@ pytestmark = pytest.mark.anyio
 APP = str(Path(__file__).parent.parent / "apps" / "behaviours.py")
 
 
+@pytest.fixture(params=[("asyncio", "fork"), ("trio", "fork"), ("asyncio", "spawn")], ids="-".join)
+def way(request):
+    """The event loop of the host, and how environments start."""
+    return request.param
+
+
 @pytest.fixture
-async def running():
-    async with run_target(APP) as running:
+def anyio_backend(way):
+    return way[0]
+
+
+@pytest.fixture
+async def running(way):
+    async with run_target(APP, settings={"start_method": way[1]}) as running:
+        assert running.manifest.start_method == way[1]
         yield running
 
 
@@ -82,26 +94,26 @@ async def test_an_exception_is_the_functions_failure_and_the_environment_stays(r
     assert (await running.invoke("raises_nasty")).message == "<the text of this Nasty cannot be made>"
 
 
-@pytest.mark.parametrize(
-    ("function", "data", "text"),
-    [
-        ("exits", 0, "Runtime exited without providing a reason"),
-        ("exits", None, "Runtime exited without providing a reason"),
-        ("exits", 127, "Runtime exited with error: exit status 127"),
-        ("exits", "a text", "Runtime exited with error: exit status 1"),
-        ("exits_hard", 3, "Runtime exited with error: exit status 3"),
-        ("segfault", None, "Runtime exited with error: signal: segmentation fault"),
-        ("kills_itself", signal.SIGTERM, "Runtime exited with error: signal: terminated"),
-        ("kills_itself", signal.SIGKILL, "Runtime exited with error: signal: killed"),
-        ("kills_itself", signal.SIGABRT, "Runtime exited with error: signal: aborted"),
-    ],
-)
-async def test_a_process_that_goes_away_tells_how(running, function, data, text):
-    outcome = await running.invoke(function, data)
-    assert isinstance(outcome, Failure)
-    assert (outcome.kind, outcome.error_type) == ("ended", "Runtime.ExitError")
-    assert outcome.message == f"RequestId: {outcome.report.request_id} Error: {text}"
-    assert (await running.invoke("echo", 1)).unwrap() == 1
+ENDINGS = [
+    ("exits", 0, "Runtime exited without providing a reason"),
+    ("exits", None, "Runtime exited without providing a reason"),
+    ("exits", 127, "Runtime exited with error: exit status 127"),
+    ("exits", "a text", "Runtime exited with error: exit status 1"),
+    ("exits_hard", 3, "Runtime exited with error: exit status 3"),
+    ("segfault", None, "Runtime exited with error: signal: segmentation fault"),
+    ("kills_itself", signal.SIGTERM, "Runtime exited with error: signal: terminated"),
+    ("kills_itself", signal.SIGKILL, "Runtime exited with error: signal: killed"),
+    ("kills_itself", signal.SIGABRT, "Runtime exited with error: signal: aborted"),
+]
+
+
+async def test_a_process_that_goes_away_tells_how(running):
+    for function, data, text in ENDINGS:
+        outcome = await running.invoke(function, data)
+        assert isinstance(outcome, Failure)
+        assert (outcome.kind, outcome.error_type) == ("ended", "Runtime.ExitError")
+        assert outcome.message == f"RequestId: {outcome.report.request_id} Error: {text}", (function, data)
+        assert (await running.invoke("echo", 1)).unwrap() == 1
 
 
 @pytest.mark.parametrize("function", ["spin", "sleeps"])
@@ -124,7 +136,7 @@ async def test_who_waits_for_one_that_takes_long_to_die_is_answered_before(runni
     template, told = running._bundle.templates[0]._process.pid, tmp_path / "told"
     await until(lambda: all(environment.pid for environment in running.pool._live))
     os.kill(template, signal.SIGSTOP)  # Nobody tells of the death.
-    outcome = await running.invoke("holds_and_tells", [300, str(told)])
+    outcome = await running.invoke("holds_and_tells", [60, str(told)])
     os.kill(template, signal.SIGCONT)
     assert (outcome.error_type, outcome.report.memory_method) == ("Sandbox.Timedout", "peak-rss-reset")
     peak_kb, cpu, _ = map(float, told.read_text().split())

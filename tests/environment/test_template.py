@@ -27,7 +27,7 @@ def start(write_app):
 
     def start(source, name="app.py", stderr=None):
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-P", "-c", QUICK_TO_TELL, str(theirs.fileno()), write_app(source, name)]
+        command = [sys.executable, "-P", "-c", QUICK_TO_TELL, str(theirs.fileno()), "auto", write_app(source, name)]
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=stderr, text=True)
         theirs.close()
         processes.append((process, ours))

@@ -65,7 +65,7 @@ def test_a_direct_timeout_is_answered_before_its_process_is_dead(running, tmp_pa
     while not all(environment.pid for environment in running._running.pool._live):
         time.sleep(0.001)
     os.kill(template, signal.SIGSTOP)  # Nobody tells of the death.
-    outcome = running.invoke("holds_and_tells", [300, str(told)])
+    outcome = running.invoke("holds_and_tells", [60, str(told)])
     os.kill(template, signal.SIGCONT)
     assert (outcome.error_type, outcome.report.memory_method) == ("Sandbox.Timedout", "peak-rss-reset")
     assert outcome.report.max_memory_used_mb == pytest.approx(float(told.read_text().split()[0]) / 1024, abs=2)
