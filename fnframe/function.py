@@ -157,8 +157,10 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
                 "isolation='inline' runs in the host's event loop, where only an async handler can be ended at its "
                 "timeout: write `async def`, or leave isolation at 'process'"
             )
-        if self.variables or self.provisioned_concurrency:
-            self._refuse("isolation='inline' has no environment of its own for variables or provisioned_concurrency")
+        defaults = Function(name=self.name, where=self.where)
+        for option in ("memory", "ephemeral_storage", "variables", "provisioned_concurrency"):
+            if getattr(self, option) != getattr(defaults, option):
+                self._refuse(f"isolation='inline' has no environment of its own, so {option} would have no effect")
 
     def _refuse(self, problem: str) -> None:
         raise ConfigurationError(f"function {self.name!r}: {problem}", where=self.where)

@@ -151,11 +151,11 @@ def test_an_option_that_makes_no_sense_is_refused(refused, options, words):
 
 
 @pytest.mark.parametrize(
-    "options", ["isolation='inline', variables={'A': 'b'}", "isolation='inline', provisioned_concurrency=1"]
+    "option", ["variables={'A': 'b'}", "provisioned_concurrency=1", "memory=256", "ephemeral_storage=1024"]
 )
-def test_inline_has_no_environment_of_its_own(refused, options):
-    words = ["isolation='inline' has no environment of its own for variables or provisioned_concurrency"]
-    refused(f"@app.function({options})  # here\n{ASYNC}", *words)
+def test_inline_has_no_environment_of_its_own(refused, option):
+    words = ["isolation='inline' has no environment of its own", f"{option.partition('=')[0]} would have no effect"]
+    refused(f"@app.function(isolation='inline', {option})  # here\n{ASYNC}", *words)
 
 
 @pytest.mark.parametrize(

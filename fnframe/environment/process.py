@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import resource
 import signal
 import socket
 import time
@@ -589,10 +588,3 @@ def is_spent(reply: Reply | None) -> bool:
 
 def _frame(invocation: Invocation) -> Invoke:
     return Invoke(invocation.request_id, invocation.function.timeout, invocation.attempt, invocation.event)
-
-
-def raise_descriptor_limit() -> None:
-    """Let this process open as many descriptors as it may: an environment takes two or three of the host's."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -21,6 +21,7 @@ from ..errors import ConfigurationError, ImportFailed
 from ..function import StartMethod
 from ..outcome import MemoryMethod
 from ..provider import Preparation
+from .descriptors import restore_limit
 from .importing import IMPORT_PATH
 from .memory import is_stopped
 from .orphans import MARK, end_marked
@@ -258,6 +259,7 @@ async def start_template(
         cwd=directory,
     )
     theirs.close()
+    restore_limit(process.pid)
     template = Template(process, ours, readiness, mark)
     try:
         return template, await template.manifest()

@@ -60,7 +60,9 @@ def main() -> NoReturn:
     start_method = wish if wish != "auto" else "fork" if sys.platform == "linux" and not threads else "spawn"
     baseline_mb = _prepare_fork(code) if start_method == "fork" else look_at(os.getpid()).resident_kb / 1024
     manifest = msgspec.structs.replace(manifest, baseline_mb=baseline_mb, threads=threads, start_method=start_method)
-    put(control, Imported(VERSION, manifest, Meter().method))
+    meter = Meter()
+    meter.close()  # Nothing of this process is to be open in environments.
+    put(control, Imported(VERSION, manifest, meter.method))
     if start_method == "spawn":
         spawner.become(control, arguments, str(folder), variables, umask)
     _serve(code, control)

@@ -40,6 +40,11 @@ class Meter:
         self._cpu = 0.0
         self.start()
 
+    def close(self) -> None:
+        if self._clear_refs >= 0:
+            os.close(self._clear_refs)
+            self._clear_refs = -1
+
     def start(self) -> None:
         if self._clear_refs >= 0:
             os.write(self._clear_refs, b"5")

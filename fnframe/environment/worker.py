@@ -75,7 +75,14 @@ def become_clean(parent: int) -> None:
     if os.getppid() != parent:  # It died before the death signal was set.
         os._exit(0)
     os.nice(NICE)
+    _be_first_to_go()
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _be_first_to_go() -> None:
+    """Where the whole machine is out of memory, let the system end environments before it ends a host."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "wb", 0) as score:
+        score.write(b"1000")
 
 
 def _leave(code: object) -> NoReturn:

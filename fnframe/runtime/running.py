@@ -22,11 +22,11 @@ from ..dispatch.dispatcher import Dispatcher, Environments, Observer
 from ..dispatch.retry import RetryPolicy
 from ..dispatch.verdict import Judge
 from ..engine.protocol import REPORTS
+from ..environment.descriptors import raise_limit
 from ..environment.inline import Inline
 from ..environment.invocation import Invocation
 from ..environment.orphans import Root, sweep_abandoned
 from ..environment.pool import Pool
-from ..environment.process import raise_descriptor_limit
 from ..environment.readiness import Readiness
 from ..environment.target import directory_of
 from ..environment.wire import Ack, Send
@@ -390,7 +390,7 @@ async def _run(
     app: App | None = None,
     mounted: tuple[type[Trigger], ...] = (),
 ) -> AsyncIterator[Running]:
-    raise_descriptor_limit()
+    raise_limit()
     loaded = load_plugins(directory, plugins)
     tables = dict(loaded.settings_types)
     if app is not None:
