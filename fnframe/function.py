@@ -169,9 +169,10 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What the template tells of its bundle.
 
-    `directory` is the folder of the app's file, from which relative paths count; `baseline_mb` the resident memory
-    that importing the app brought; `threads` names Python threads that the import left running, because of which
-    environments are spawned, not forked, unless `start_method` is set.
+    `directory` is the folder of the app's file, from which relative paths count; `baseline_mb` the resident memory that
+    importing the app brought, `baselines` the same for each function, whose variables may make it another; `threads`
+    names Python threads that the import left running, because of which environments are spawned, not forked, unless
+    `start_method` is set.
     """
 
     app: str
@@ -179,5 +180,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     functions: tuple[Function, ...]
     limits: Limits = Limits()
     baseline_mb: float = 0.0
+    baselines: dict[str, float] = {}
     threads: tuple[str, ...] = ()
     start_method: StartMethod = "fork"
+
+    def baseline_of(self, function: str) -> float:
+        """MB that an environment of this function uses which does nothing: part of every figure."""
+        return self.baselines.get(function, self.baseline_mb)

@@ -33,13 +33,14 @@ RESPONSE_TOO_LARGE = "Function.ResponseSizeTooLarge"
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What one invocation used: measured figures, or None where nothing was measured.
+    """What one invocation used: measured figures, or None where nothing was measured; see docs/measurements.md.
 
     Times are in milliseconds, memory in MB (2**20 bytes). `duration_ms` is wall time from the moment the
     environment had the event until its answer was there; `queued_ms` is the wait before it, without
     `init_duration_ms`, which is there when this invocation waited for a cold start: from the wish for an
     environment until its start functions had run. `max_memory_used_mb` is the peak of resident memory, what the
-    app's own import brought included; `memory_method` says how it was measured. `cpu_ms` is processor time, user
+    app's own import brought included; `memory_method` says how it was measured: of the environment's own process
+    exactly, or `sampled` where its children had a part in it. `cpu_ms` is processor time, user
     and system, of the environment's process and its finished children, since its invocation before: reading the
     event is in it, and so is what the function's threads did meanwhile. `event_bytes` is the size of the event's data.
     `provisioned` is true where the function has provisioned concurrency and this invocation waited for no cold start.

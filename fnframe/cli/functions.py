@@ -38,11 +38,11 @@ async def _functions(target: str, form: str, settings: dict[str, object], _: Sto
         return 0
     console = terminal()
     console.print(
-        f"{manifest.app}: {counted(len(manifest.functions), 'function')}; importing the app takes "
-        f"{manifest.baseline_mb:.0f} MB, which is part of what each one uses\n"
+        f"{manifest.app}: {counted(len(manifest.functions), 'function')}; memory is what importing the app takes "
+        "of what each may use\n"
     )
     for number, (line, triggers) in enumerate(
-        functions_table(manifest.functions, [shown(function.where) for function in manifest.functions])
+        functions_table(manifest, [shown(function.where) for function in manifest.functions])
     ):
         console.print(line, style="bold" if number == 0 else None, soft_wrap=True)
         for trigger in triggers:

@@ -16,7 +16,7 @@ from .standard_output import OutputLost, written
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ..function import Function
+    from ..function import Function, Manifest
     from ..outcome import Outcome, Report
 
 UNBOUNDED = 1_000_000
@@ -141,18 +141,18 @@ def limit_of(failure: Failure, function: Function) -> str | None:
     return None
 
 
-def functions_table(functions: Iterable[Function], where: Iterable[str]) -> list[tuple[str, list[str]]]:
-    """A line for each function, headed, and the lines of its triggers."""
-    listed = list(functions)
+def functions_table(manifest: Manifest, where: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """A line for each function, headed, and the lines of its triggers. Memory: the baseline, of the limit."""
     rows = [["function", "memory", "timeout", "retries", "isolation", "where"]]
-    for function, place in zip(listed, where, strict=True):
+    for function, place in zip(manifest.functions, where, strict=True):
+        is_limited = function.isolation == "process"
         limits = [
-            f"{function.memory} MB",
+            memory(manifest.baseline_of(function.name), function.memory) if is_limited else "-",
             seconds(function.timeout),
             str(function.retries),
             function.isolation,
         ]
         rows.append([function.name, *limits, place])
     head, *lines = aligned(rows, right=(1, 2, 3))
-    triggers = [[spec.text for spec in function.triggers] or ["no trigger"] for function in listed]
+    triggers = [[spec.text for spec in function.triggers] or ["no trigger"] for function in manifest.functions]
     return [(head, []), *zip(lines, triggers, strict=True)]

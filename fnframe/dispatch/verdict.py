@@ -7,6 +7,7 @@ import time
 
 from ..environment.invocation import Ended, Invocation, Rejected
 from ..environment.wire import Exited, Raised, Result
+from ..function import Function
 from ..outcome import (
     CANCELLED,
     EXITED,
@@ -57,7 +58,7 @@ class Judge:
         return self._report(invocation, outcome, usage.duration_ns / 1e6, usage.peak_kb or None, usage.cpu_us, method)
 
     def _ended(self, invocation: Invocation, ended: Ended, method: MemoryMethod) -> Failure:
-        error_type, problem = _ending(ended, invocation)
+        error_type, problem = _ending(ended, invocation.function)
         duration = (invocation.finished - (invocation.started or invocation.finished)) * 1000
         if error_type == TIMED_OUT and invocation.started:
             duration = invocation.function.timeout * 1000
@@ -84,6 +85,9 @@ class Judge:
         event, function, environment = invocation.event, invocation.function, invocation.environment
         now = time.monotonic()
         started = invocation.started or invocation.finished or now
+        latest = invocation.finished - duration / 1000
+        if started > latest > 0:  # It had waited in the environment's socket, and began before this host knew.
+            started = latest
         init = invocation.init or 0.0
         # In the order of its fields: by keyword, a Struct of this size takes ten times as long.
         return Report(
@@ -113,13 +117,12 @@ class Judge:
         )
 
 
-def _ending(ended: Ended, invocation: Invocation) -> tuple[str, str]:
+def _ending(ended: Ended, function: Function) -> tuple[str, str]:
     """Error type and Lambda's text for an environment that ended during an invocation."""
-    function, environment = invocation.function, invocation.environment
     if ended.reason == "timeout":
         return TIMED_OUT, f"Task timed out after {function.timeout:.2f} seconds"
-    if ended.reason == "init" and environment is not None:
-        return TIMED_OUT, f"Task timed out after {environment.template.init_timeout:.2f} seconds"
+    if ended.reason == "init":
+        return TIMED_OUT, f"Task timed out after {ended.init_timeout:.2f} seconds"
     if ended.reason == "cancelled":
         return CANCELLED, "cancelled by its caller"
     if ended.reason == "memory":

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from .process import ProcessEnvironment
 
 
+INIT_TIMEOUT = 10.0
+"""Seconds for an environment to be bound and to run its start functions: Lambda's limit of the init phase."""
+
+
 class Ended(msgspec.Struct, frozen=True):
     """The environment ended while it ran the invocation: why, how, and what it had used."""
 
@@ -26,6 +30,7 @@ class Ended(msgspec.Struct, frozen=True):
     exit: Exited | None
     peak_kb: int | None
     cpu_us: int | None
+    init_timeout: float = INIT_TIMEOUT
 
 
 class Rejected(msgspec.Struct, frozen=True):

@@ -341,6 +341,7 @@ class ProcessEnvironment:
             # By the environment's own word: that this process heard it late is no part of it.
             invocation.init = max(0.0, ready.at - max(self._bound, invocation.accepted))
             self._head(invocation, now)
+            invocation.started = max(invocation.accepted, min(now, ready.at))
 
     def _head(self, invocation: Invocation, now: float) -> None:
         invocation.started = now
@@ -445,7 +446,7 @@ class ProcessEnvironment:
         cpu = None if cpu_us is None else max(0, cpu_us - self._cpu_us)
         for invocation in [*self.in_flight, *([self.direct] if self.direct is not None else [])]:
             peak = self._with_children(invocation, peak_kb)
-            invocation.reply = Ended(self.reason or "exit", self._exit, peak or None, cpu)
+            invocation.reply = Ended(self.reason or "exit", self._exit, peak or None, cpu, self.template.init_timeout)
             invocation.finished = time.monotonic()
             invocation.wake()
         self.in_flight.clear()

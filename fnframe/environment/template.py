@@ -23,6 +23,7 @@ from ..outcome import MemoryMethod
 from ..provider import Preparation
 from .descriptors import restore_limit
 from .importing import IMPORT_PATH
+from .invocation import INIT_TIMEOUT
 from .memory import is_stopped
 from .orphans import MARK, end_marked
 from .process import ProcessEnvironment
@@ -32,7 +33,6 @@ from .wire import VERSION, Exited, Fork, Forked, Frame, Imported, NotImported, R
 
 log = logging.getLogger("fnframe")
 
-INIT_TIMEOUT = 10.0
 IMPORT_TIMEOUT = 60.0
 """Seconds that importing an app may take."""
 END_TIMEOUT = 5.0
@@ -57,8 +57,7 @@ class Template:
         self._imported = False
         self.memory_method: MemoryMethod = "unavailable"
         self.init_timeout = INIT_TIMEOUT
-        """Seconds for an environment to be bound and to run its start functions: Lambda's limit of the init phase;
-        longer where each imports the app."""
+        """Seconds; longer where each environment imports the app."""
         self.ended = anyio.Event()
         self.died: Callable[[], None] = lambda: None
         """Called when the template ended although nobody closed it."""

@@ -95,18 +95,22 @@ async def start_bundle(
         bundle.manifest = provided.joined(bundle.manifest)
         if app is None and any(function.isolation == "inline" for function in bundle.manifest.functions):
             bundle.app = load_app(source.target, source.name, anew=True)
-        by_variables: dict[tuple[tuple[str, str], ...], Templates] = {(): Templates(template)}
-        await _start_provided(bundle, source, readiness, provided, start_method)
+        by_variables: dict[tuple[tuple[str, str], ...], tuple[Templates, float]] = {}
+        by_variables[()] = Templates(template), imported.manifest.baseline_mb
+        baselines = await _start_provided(bundle, source, readiness, provided, start_method)
         for function in bundle.manifest.functions:
             if function.environment is not None:
                 continue
             key = tuple(sorted(function.variables.items()))
             if key not in by_variables:
-                extra, _ = await start(variables=function.variables)
+                extra, imported = await start(variables=function.variables)
                 bundle.templates.append(extra)
-                by_variables[key] = Templates(extra)
+                by_variables[key] = Templates(extra), imported.manifest.baseline_mb
             if function.isolation == "process":
-                bundle.lanes[function.name] = Lane(function, by_variables[key])
+                templates, baselines[function.name] = by_variables[key]
+                _check_memory(function, baselines[function.name])
+                bundle.lanes[function.name] = Lane(function, templates)
+        bundle.manifest = msgspec.structs.replace(bundle.manifest, baselines=baselines)
     except BaseException:
         await bundle.close()
         raise
@@ -115,9 +119,10 @@ async def start_bundle(
 
 async def _start_provided(
     bundle: Bundle, source: Source, readiness: Readiness, provided: Provided, start_method: StartMethod | None
-) -> None:
-    """Templates and lanes of the functions that environment providers run."""
-    by_key: dict[bytes, Templates] = {}
+) -> dict[str, float]:
+    """Templates and lanes of the functions that environment providers run, and their baselines."""
+    by_key: dict[bytes, tuple[Templates, float]] = {}
+    baselines: dict[str, float] = {}
     for function in bundle.manifest.functions:
         if function.environment is None:
             continue
@@ -133,9 +138,11 @@ async def _start_provided(
                 variables=function.variables,
             )
             bundle.templates.append(template)
-            by_key[key] = Templates(template)
-            _check_memory(function, imported.manifest.baseline_mb)
-        bundle.lanes[function.name] = Lane(function, by_key[key])
+            by_key[key] = Templates(template), imported.manifest.baseline_mb
+        templates, baselines[function.name] = by_key[key]
+        _check_memory(function, baselines[function.name])
+        bundle.lanes[function.name] = Lane(function, templates)
+    return baselines
 
 
 def _check_memory(function: Function, baseline_mb: float) -> None:
@@ -150,8 +157,6 @@ def _check_memory(function: Function, baseline_mb: float) -> None:
 def _check(manifest: Manifest, app: App | None) -> None:
     for function in manifest.functions:
         _check_webhooks(function)
-        if function.isolation == "process" and function.environment is None:
-            _check_memory(function, manifest.baseline_mb)
     if manifest.threads:
         log.warning(
             "importing app %r left threads running (%s): %s; start threads in an @app.on_start function instead",

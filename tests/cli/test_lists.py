@@ -8,11 +8,15 @@ import json
 def test_functions_are_listed_with_their_limits_triggers_and_lines(fnframe, demo):
     shown = fnframe("functions", "demo")
     assert shown.returncode == 0
-    first, _, head, *lines = shown.stdout.replace("uses\n", "").splitlines()
-    assert first.startswith("demo: 7 functions; importing the app takes ")
+    first, _, head, *lines = shown.stdout.splitlines()
+    assert first == "demo: 7 functions; memory is what importing the app takes of what each may use"
     assert head.split() == ["function", "memory", "timeout", "retries", "isolation", "where"]
     table = {line.split()[0]: line for line in lines if not line.startswith("  ")}
-    assert table["talk"].split() == ["talk", "256", "MB", "3", "s", "2", "process", "demo/app.py:12"]
+    name, memory, *others = table["talk"].split()
+    assert (name, others) == ("talk", ["MB", "3", "s", "2", "process", "demo/app.py:12"])
+    baseline, limit = map(int, memory.split("/"))
+    assert 10 < baseline < 60
+    assert limit == 256
     assert lines[lines.index(table["count"]) + 1] == "    Folder(path='in')"
     assert lines[lines.index(table["echo"]) + 1] == "    no trigger"
     assert max(map(len, shown.stdout.splitlines())) <= 80
@@ -25,6 +29,7 @@ def test_functions_are_listed_for_programs(fnframe, demo):
     fields = {"trigger": "folder", "path": "in", "filter": None}
     assert manifest["functions"][5]["triggers"] == [{"kind": "folder", "fields": fields}]
     assert manifest["baseline_mb"] > 0
+    assert manifest["baselines"]["talk"] == manifest["baseline_mb"]
 
 
 def test_functions_are_listed_with_the_settings_of_the_command_line(fnframe, demo):

@@ -14,6 +14,7 @@ import anyio
 import pytest
 from facts import until
 
+from fnframe import ConfigurationError
 from fnframe.environment import memory
 from fnframe.environment.gauge import Children
 from fnframe.runtime.running import run_target
@@ -261,6 +262,49 @@ async def test_reports_agree_with_what_the_kernel_finds_in_the_pages(function, m
             # Over what importing the app brought; another program brings something of its own.
             more = 2.5 if function != "program" else 10
             assert megabytes - 1 < truth - running.manifest.baseline_mb < megabytes + more
+
+
+LARGE = """
+import os
+from fnframe import App
+
+app = App("large")
+ballast = b"x" * (int(os.environ.get("BALLAST", "0")) * 2**20)
+
+
+@app.function()
+def small():
+    pass
+
+
+@app.function(memory=256, variables={"BALLAST": "150"})
+def large():
+    pass
+"""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+async def test_the_baseline_of_each_function_is_what_one_uses_that_does_nothing(method, write_app):
+    async with run_target(write_app(LARGE), settings={"start_method": method}) as running:
+        assert running.manifest.baseline_of("large") - running.manifest.baseline_of("small") == pytest.approx(
+            150, abs=3
+        )
+        for function in ("small", "large"):
+            report = (await running.invoke(function)).report
+            assert report.max_memory_used_mb == pytest.approx(running.manifest.baseline_of(function), abs=1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_an_app_that_is_larger_than_a_functions_memory_is_refused_with_both_numbers(write_app):
+    too_small = LARGE.replace("memory=256", "memory=160")
+    with pytest.raises(
+        ConfigurationError, match=r"'large' may use 160 MB, but importing the app takes 1\d\d MB already"
+    ):
+        async with run_target(write_app(too_small)):
+            pass
 
 
 @pytest.mark.anyio
