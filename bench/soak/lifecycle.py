@@ -1,18 +1,19 @@
-"""200,000 invocations over 20 functions that time out, crash, exhaust memory, leave children and go idle.
+"""24 hours compressed: 2,000,000 invocations over 20 functions that time out, crash, exhaust memory and leave children.
 
-After each of 20 stages the app goes quiet until all environments were ended as idle, and what this process
-holds is counted. From the second count to the last nothing may grow; every outcome must be the one asked for.
-Environments are fewer than functions: now and then one must make room for another function's.
+In each of 20 stages the app reloads under load; after it the app goes quiet until all environments were ended as idle,
+and what this process and all that comes from it hold is counted. From the second count to the last nothing may grow;
+every outcome must be the one asked for. Environments are fewer than functions: now and then one must make room for
+another function's.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import os
 import random
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -21,23 +22,23 @@ from typing import Any
 import anyio
 
 from ..apps.lifecycle import FUNCTIONS, app
+from .held import folders, give_back, grown, held, mark_descendants, marked, print_row
 
-STAGES = 20
 IN_FLIGHT = 16
 ENVIRONMENTS = 10
 BUSY = 6
 """So many functions get nine of ten invocations."""
 IDLE_TIMEOUT = 0.5
-RSS_GROWTH_MB = 8.0
-"""What the second count may grow by to the last: fragments and caches, in all 200,000 invocations."""
+RELOAD_AFTER = 0.2
+"""Seconds from the beginning of a stage."""
 
 # What a handler is asked to do, how often in 10,000, and the outcome that its report must name.
 ASKED = [
-    ("echo", 9540, "success"),
+    ("echo", 9560, "success"),
     ("print", 200, "success"),
     ("raise", 100, "ValueError"),
-    ("spin", 20, "Sandbox.Timedout"),
-    ("sleep", 20, "Sandbox.Timedout"),
+    ("spin", 5, "Sandbox.Timedout"),
+    ("sleep", 15, "Sandbox.Timedout"),
     ("exit", 30, "Runtime.ExitError"),
     ("leave", 30, "Runtime.ExitError"),
     ("crash", 30, "Runtime.ExitError"),
@@ -86,83 +87,36 @@ async def stage(running: Any, count: int, seed: int, tally: Tally) -> None:
             tasks.start_soon(caller, number)
 
 
-async def quiet(fewest: int, root: Path) -> None:
+async def reload_in_the_midst(running: Any) -> None:
+    """Take the code anew, as for a change, while invocations run: what runs ends in the old."""
+    await anyio.sleep(RELOAD_AFTER)
+    await running.reload()
+
+
+async def quiet(root: Path) -> None:
     """Wait until the idle environments and their folders are gone, for at most 20 seconds."""
     with anyio.move_on_after(20):
-        while len(descendants(os.getpid())) > fewest or folders(root):  # noqa: ASYNC110  others set no event
+        # What stays is the template and its one spare environment.
+        while len(marked()) > 2 or folders(root):  # noqa: ASYNC110  others set no event
             await anyio.sleep(IDLE_TIMEOUT / 5)
-    gc.collect()
+    give_back()
 
 
-def held(root: Path) -> dict[str, float]:
-    """What this process holds: memory in MB, descriptors, threads, descendants and their memory, files."""
-    below = descendants(os.getpid())
-    return {
-        "host MB": resident_mb(os.getpid()),
-        "template MB": sum(resident_mb(pid) for pid in below),
-        "descriptors": len(os.listdir("/proc/self/fd")),
-        "template's": sum(descriptors(pid) for pid in below),
-        "threads": len(os.listdir("/proc/self/task")),
-        "processes": len(below),
-        "folders": folders(root),
-    }
-
-
-def folders(root: Path) -> int:
-    return sum(1 for _ in root.glob("fnframe-*/slot-*"))
-
-
-def descendants(pid: int) -> list[int]:
-    found = []
-    try:
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            found += [int(child), *descendants(int(child))]
-    except FileNotFoundError:
-        pass
-    return found
-
-
-def resident_mb(pid: int) -> float:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except FileNotFoundError:
-        return 0.0
-
-
-def descriptors(pid: int) -> int:
-    try:
-        return len(os.listdir(f"/proc/{pid}/fd"))
-    except FileNotFoundError:
-        return 0
-
-
-def print_row(cells: list[str]) -> None:
-    print("| " + " | ".join(cell.rjust(11) for cell in cells) + " |", flush=True)
-
-
-def grown(first: dict[str, float], last: dict[str, float]) -> list[str]:
-    allowed = {"host MB": RSS_GROWTH_MB, "template MB": RSS_GROWTH_MB}
-    return [
-        f"{name} grew from {first[name]:.1f} to {last[name]:.1f}"
-        for name in first
-        if last[name] > first[name] + allowed.get(name, 0)
-    ]
-
-
-async def main(invocations: int, seed: int, root: Path) -> int:
+async def main(invocations: int, stages: int, seed: int, root: Path) -> int:
     logging.getLogger("fnframe.functions").setLevel(logging.CRITICAL)  # The handlers fail since they are asked to.
     tally, counts = Tally(), []
     async with app.run(max_environments=ENVIRONMENTS, idle_timeout=IDLE_TIMEOUT) as running:
         await stage(running, FUNCTIONS, seed, tally)
         begin = time.monotonic()
-        for number in range(STAGES):
-            await stage(running, invocations // STAGES, seed + number, tally)
-            # What stays is the template and its one spare environment.
-            await quiet(fewest=2, root=root)
+        for number in range(stages):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(reload_in_the_midst, running)
+                await stage(running, invocations // stages, seed + number, tally)
+            await quiet(root)
             counts.append(held(root))
             if number == 0:
                 print_row(["invocations", "seconds", *counts[0]])
-            done = (number + 1) * (invocations // STAGES)
+            done = (number + 1) * (invocations // stages)
             figures = [f"{value:.1f}".removesuffix(".0") for value in counts[-1].values()]
             print_row([f"{done:,}", f"{time.monotonic() - begin:.0f}", *figures])
     print()
@@ -170,21 +124,25 @@ async def main(invocations: int, seed: int, root: Path) -> int:
         print(f"{count:>9,}  {outcome}")
     problems = grown(counts[1], counts[-1])
     problems += [f"{text} ({count} times)" for text, count in tally.wrong.items()]
-    left = descendants(os.getpid())
+    left = marked()
     if left:
         problems.append(f"{len(left)} processes are left after the end")
+    if os.listdir(root):
+        problems.append(f"left after the end: {os.listdir(root)}")
     print("\n".join(["", *problems]) if problems else "\nflat: nothing grew, all outcomes as asked, nothing left")
     return 1 if problems else 0
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.soak.lifecycle", description=__doc__)
-    parser.add_argument("--invocations", type=int, default=200_000)
+    parser.add_argument("--invocations", type=int, default=2_000_000)
+    parser.add_argument("--stages", type=int, default=20, help="after each of which all is counted; 3 at least")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--backend", choices=["asyncio", "trio"], default="asyncio")
     arguments = parser.parse_args()
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp(prefix="lifecycle-"))
-    tempfile.tempdir = str(folder)
-    sys.exit(anyio.run(main, arguments.invocations, arguments.seed, folder, backend=arguments.backend))
+    mark_descendants()
+    with tempfile.TemporaryDirectory(prefix="lifecycle-") as folder:
+        tempfile.tempdir = folder
+        given = (arguments.invocations, arguments.stages, arguments.seed, Path(folder))
+        status = anyio.run(main, *given, backend=arguments.backend)
+    sys.exit(status)
