@@ -43,6 +43,6 @@ def test_the_peak_is_this_processs_own_also_where_a_large_one_started_it(parent)
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     figures = json.loads(told.stdout)
     assert figures["method"] == "peak-rss-reset"
-    assert (figures["inherited"] > 200 * 1024) == (parent == "large")
+    assert parent == "small" or figures["inherited"] > 200 * 1024  # Of a small one: these tests' own, whatever it is.
     for measured, truth in figures["pairs"]:
         assert measured == pytest.approx(truth, abs=1024)
