@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -43,8 +44,7 @@ class Database:
             self.connection = _open(place)
             found = os.stat(place.file)
             self._identity = (found.st_dev, found.st_ino)
-            with self._writing():
-                self._begin(place)
+            self._begin(place)
         except BaseException:
             self.close()
             raise
@@ -102,9 +102,10 @@ class Database:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        end = time.monotonic() + PATIENCE
+        _lock(self._turn, end)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            _lock(self._lock, end)
         finally:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
         try:
@@ -114,28 +115,29 @@ class Database:
 
     def _begin(self, place: Place) -> None:
         """Make the tables of a new file; refuse one that is not ours, and one that is damaged."""
-        where = str(place.file)
         try:
-            application = self.connection.pragma("application_id")
-            version = self.connection.pragma("user_version")
-            tables = self.connection.execute("SELECT count(*) FROM sqlite_schema").get
-            if application == 0 and version == 0 and tables == 0:
-                self._create()
-            elif application != schema.APPLICATION:
-                problem = "this is a database of another program: name a file of its own for the engine"
-                raise ConfigurationError(problem, where=where)
-            elif version > schema.VERSION:
-                problem = (
-                    f"this file was written by a newer fnframe-sqlite (its version {version}, ours {schema.VERSION})"
-                )
-                raise ConfigurationError(f"{problem}: install that, or name another file", where=where)
-            if place.file.stat().st_size <= CHECKED:
-                found = self.connection.execute("PRAGMA quick_check(1)").get
-                if found != "ok":
-                    raise apsw.CorruptError(found)
-            self.connection.pragma("journal_mode", "wal")
+            with self._writing():
+                self._check_header(str(place.file))
+                if place.file.stat().st_size <= CHECKED:
+                    found = self.connection.execute("PRAGMA quick_check(1)").get
+                    if found != "ok":
+                        raise apsw.CorruptError(found)
+                self.connection.pragma("journal_mode", "wal")
         except (apsw.Error, OSError) as error:
-            raise ConfigurationError(reason(error, self.connection.system_errno), where=where) from None
+            raise ConfigurationError(reason(error, self.connection.system_errno), where=str(place.file)) from None
+
+    def _check_header(self, where: str) -> None:
+        application = self.connection.pragma("application_id")
+        version = self.connection.pragma("user_version")
+        tables = self.connection.execute("SELECT count(*) FROM sqlite_schema").get
+        if application == 0 and version == 0 and tables == 0:
+            self._create()
+        elif application != schema.APPLICATION:
+            problem = "this is a database of another program: name a file of its own for the engine"
+            raise ConfigurationError(problem, where=where)
+        elif version > schema.VERSION:
+            problem = f"this file was written by a newer fnframe-sqlite (its version {version}, ours {schema.VERSION})"
+            raise ConfigurationError(f"{problem}: install that, or name another file", where=where)
 
     def _create(self) -> None:
         with self.connection:
@@ -149,6 +151,19 @@ class Database:
         if isinstance(error, apsw.Error | OSError):
             return EngineFailed(reason(error, self.connection.system_errno), where=str(self._place.file))
         return error
+
+
+def _lock(descriptor: int, end: float) -> None:
+    """Lock a file, and look for it often: a wait without an end would not end where the holder was stopped."""
+    pause = 0.00002
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise apsw.BusyError("locked") from None
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.002)
 
 
 def _open(place: Place) -> apsw.Connection:

@@ -33,9 +33,15 @@ class Line:
         self._told: set[int] = set()
         """Channels of which the table says that somebody waits here."""
         self._changed: dict[int, list[Request[Any]]] = {}
+        self._tells: set[int] = set()
         self._holds_back = False
         self.yields_until = math.inf
         """On the monotonic scale: then those who stand before this engine have had their time."""
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the other engines know that somebody waits here."""
+        return bool(self._told)
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -49,6 +55,7 @@ class Line:
         `look`: all of those who wait may be served, since others may have brought something.
         """
         self._changed = {}
+        self._tells = set(self._told)
         self._holds_back = False
         finished = [request for request in requests if request.channel is None]
         for request in finished:
@@ -81,10 +88,9 @@ class Line:
         for channel, waiting in self._changed.items():
             if waiting:
                 self._waiting[channel] = waiting
-                self._told.add(channel)
             else:
                 self._waiting.pop(channel, None)
-                self._told.discard(channel)
+        self._told = self._tells
         if not self._holds_back:
             self.yields_until = math.inf
         elif self.yields_until == math.inf:
@@ -113,17 +119,19 @@ class Line:
         """Tell the other engines whether somebody waits here."""
         if channel in self._told and (was_served or not waiting):
             tx.execute("DELETE FROM waiting WHERE channel = ? AND engine = ?", (channel, tx.engine))
-        if waiting:
+            self._tells.discard(channel)
+        if waiting and not tx.alone:
             tx.execute(
                 "INSERT INTO waiting (channel, engine, wanted) VALUES (?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET wanted = excluded.wanted",
                 (channel, tx.engine, sum(request.wanted for request in waiting)),
             )
+            self._tells.add(channel)
 
 
 def elsewhere(tx: Transaction) -> list[str]:
     """Other engines in which somebody waits for what this transaction brought."""
-    if not tx.stirred:
+    if tx.alone or not tx.stirred:
         return []
     sql = "SELECT DISTINCT engine FROM waiting WHERE engine != ? AND channel IN (SELECT value FROM json_each(?))"
     return [engine for (engine,) in tx.rows(sql, (tx.engine, msgspec.json.encode(list(tx.stirred)).decode()))]

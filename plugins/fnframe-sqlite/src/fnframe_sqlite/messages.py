@@ -10,8 +10,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
 from fnframe.engine.protocol import DUPLICATE_WINDOW, DeadLetter, Message, QueueStatistics
 from fnframe.errors import QueueFull
 
@@ -76,9 +74,8 @@ def take(tx: Transaction, name: str, most: int, seconds: float, lease: int) -> l
                 rows += _followers(tx, queue, row, most - len(rows))
     if not rows and reserved and tx.one("SELECT 1 FROM message WHERE turn > ? AND turn < ?", queue.span):
         tx.holds_back = True
-    if rows:
-        sql = "UPDATE message SET turn = NULL, until = ?, lease = ? WHERE place IN (SELECT value FROM json_each(?))"
-        tx.execute(sql, (tx.now + seconds, lease, _numbers(row[0] for row in rows)))
+    sql = "UPDATE message SET turn = NULL, until = ?, lease = ? WHERE place = ?"
+    tx.connection.executemany(sql, [(tx.now + seconds, lease, row[0]) for row in rows])
     return [Taken(row[0], _message(row), row[3]) for row in rows]
 
 
@@ -307,6 +304,8 @@ def _followers(tx: Transaction, queue: QueueRow, first: Any, most: int) -> list[
 
 def _reserved(tx: Transaction, queue: QueueRow) -> int:
     """So many messages are for other engines, which stand before this one; none when they had their time."""
+    if tx.alone:
+        return 0
     if tx.pushes:
         tx.execute("DELETE FROM waiting WHERE channel = ? AND engine != ?", (queue.number, tx.engine))
         return 0
@@ -321,7 +320,3 @@ def _reserved(tx: Transaction, queue: QueueRow) -> int:
 def _message(row: Any) -> Message:
     _, id_, body, _, group, accepted, attempt, lost = row[:8]
     return Message(id_, body or b"", group, accepted, attempt, lost)
-
-
-def _numbers(places: Iterable[int]) -> str:
-    return msgspec.json.encode(list(places)).decode()

@@ -21,8 +21,8 @@ def reason(error: apsw.Error | OSError, number: int = 0) -> str:
         )
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return (
-            f"another program has kept the engine's file locked for {PATIENCE:g} s: end its transaction (a "
-            "`sqlite3` shell, a backup); nothing of this was kept"
+            f"another program has kept the engine's file locked for {PATIENCE:g} s: end its transaction (a `sqlite3` "
+            "shell, a backup), or let it go on if it was stopped; nothing of this was kept"
         )
     if isinstance(error, apsw.NotADBError):
         return "this is no SQLite database: name another file for the engine, or remove this one"

@@ -70,13 +70,15 @@ class SqliteQueue:
 
     async def ack(self, leases: Sequence[Lease], report: Report | None = None) -> None:
         held = [lease for lease in leases if isinstance(lease, SqliteLease)]
-        await self._writer.ask(Request(sql.ack, [lease.held for lease in held], report))
+        await self._writer.ask(
+            Request(sql.ack, [lease.held for lease in held], report, urgent=_holds_up_others(leases))
+        )
         for lease in held:
             lease.settled = True
 
     async def extend(self, leases: Sequence[Lease], seconds: float) -> list[bool]:
         held: list[Held] = [lease.held for lease in leases if isinstance(lease, SqliteLease)]
-        return await self._writer.ask(Request(sql.extend, held, seconds, synced=False))
+        return await self._writer.ask(Request(sql.extend, held, seconds, synced=False, urgent=False))
 
     async def holds(self, id: str) -> bool:  # noqa: A002
         return await self._writer.ask(Request(sql.holds, self.name, id, writes=False))
@@ -143,17 +145,24 @@ class SqliteLease:
             self._writer.tell(Request(sql.release, *self.held, 0.0, False, False, None))
 
     async def ack(self, report: Report | None = None) -> None:
-        await self._settle(Request(sql.ack, [self.held], report))
+        await self._settle(Request(sql.ack, [self.held], report, urgent=_holds_up_others([self])))
 
     async def release(self, delay: float, *, counted: bool, lost: bool = False, report: Report | None = None) -> None:
-        await self._settle(Request(sql.release, *self.held, delay, counted, lost, report))
+        urgent = _holds_up_others([self])
+        await self._settle(Request(sql.release, *self.held, delay, counted, lost, report, urgent=urgent))
 
     async def bury(self, reason: str, error: bytes = b"null", *, report: Report | None = None) -> None:
-        await self._settle(Request(sql.bury, *self.held, reason, error, report))
+        urgent = _holds_up_others([self])
+        await self._settle(Request(sql.bury, *self.held, reason, error, report, urgent=urgent))
 
     async def extend(self, seconds: float) -> bool:
-        return (await self._writer.ask(Request(sql.extend, [self.held], seconds, synced=False)))[0]
+        return (await self._writer.ask(Request(sql.extend, [self.held], seconds, synced=False, urgent=False)))[0]
 
     async def _settle(self, request: Request[None]) -> None:
         await self._writer.ask(request)
         self.settled = True
+
+
+def _holds_up_others(leases: Sequence[Lease]) -> bool:
+    """Whether messages wait for the end of these: those of their group."""
+    return any(lease.message.group is not None for lease in leases)

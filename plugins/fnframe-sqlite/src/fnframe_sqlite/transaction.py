@@ -95,6 +95,8 @@ class Transaction:
         self.now = options.clock.time()
         self.stirred: set[int] = set()
         """Channels with something new for who waits: queues, and partitions as negative numbers."""
+        self.alone = True
+        """Whether no other engine uses the file: then nobody has to be told who waits."""
         self.pushes = False
         """Whether the engines that stand before this one have had their time."""
         self.holds_back = False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,13 +24,14 @@ from .database import Database, FileLost
 from .line import Line, elsewhere, forget
 from .messages import forget_ids, next_moment
 from .pipes import Pipe, call
+from .request import EventReply, Request
 from .transaction import Transaction
 
 if TYPE_CHECKING:
     from fnframe.engine.protocol import EngineOptions
 
     from .place import Place
-    from .request import Request
+    from .request import Reply
 
 log = logging.getLogger("fnframe.sqlite")
 
@@ -36,6 +39,12 @@ Answer = TypeVar("Answer")
 
 TOGETHER = 1000
 """So many requests share a transaction at the most."""
+
+GATHER = 0.001
+"""Seconds for which requests that are not urgent wait for others, to share a commit."""
+
+MANY = 64
+"""So many of them wait for no more."""
 
 LOOK = 0.5
 """Seconds after which those who wait are looked after, should another process have ended before it could call."""
@@ -55,9 +64,12 @@ class Writer:
         self._options = options
         self._engine = uuid.uuid4().hex
         self._requests: deque[Request[Any]] = deque()
-        self._idle = False
+        self._urgent = False
+        self._idle = self._gathering = False
+        """Whether the thread waits for anything at all, or only for what is urgent."""
         self._closing = False
         self._look = False
+        self._reply: Callable[[], Reply]
         self._failure: Exception | None = None
         self._failed = anyio.Event()
         self._alarm = math.inf
@@ -80,7 +92,12 @@ class Writer:
     def start(self) -> None:
         """Begin to work for the event loop that runs here."""
         loop: Any = anyio.lowlevel.current_token().native_token
-        self._post = loop.call_soon_threadsafe if hasattr(loop, "call_soon_threadsafe") else loop.run_sync_soon
+        if isinstance(loop, asyncio.AbstractEventLoop):
+            self._post, self._reply = loop.call_soon_threadsafe, loop.create_future
+        else:
+            from .trio_reply import TrioReply
+
+            self._post, self._reply = loop.run_sync_soon, TrioReply
         self._ended = anyio.Event()
         threading.Thread(target=self._work, name=f"fnframe-sqlite {self._place.file.name}", daemon=True).start()
 
@@ -95,17 +112,20 @@ class Writer:
 
         Cancelled, it happens whole or not at all.
         """
+        reply = request.reply = self._reply() if wait == math.inf else EventReply()
         self.tell(request)
         try:
-            if wait < math.inf:
+            if isinstance(reply, EventReply):
                 clock = self._options.clock
-                await clock.wait(request.done, clock.monotonic() + wait)
-                if not request.done.is_set():
+                await clock.wait(reply.event, clock.monotonic() + wait)
+                if not reply.done():
                     request.patient = False
                     self._look_again()
-            await request.done.wait()
+            await reply
         except BaseException:
-            self._abandon(request)
+            request.abandon()
+            if request.channel is not None and not request.finished:
+                self._look_again()
             raise
         if request.error is not None:
             raise request.error
@@ -114,11 +134,14 @@ class Writer:
     def tell(self, request: Request[Any]) -> None:
         """Have it done, without waiting."""
         if self._failure is not None:
-            request.error = self._failure
-            request.done.set()
+            _refuse([request], self._failure)
         else:
             self._requests.append(request)
-            self._wake()
+            if request.urgent or len(self._requests) >= MANY:
+                self._urgent = True
+                self._wake()
+            elif self._idle:
+                self._wake()
 
     async def watch(self) -> None:
         """Raises `EngineFailed` when the engine is of no use any more, which ends who uses it."""
@@ -139,28 +162,19 @@ class Writer:
                 self._alarm = math.inf
                 self._look_again()
 
-    def _abandon(self, request: Request[Any]) -> None:
-        request.abandoned = True
-        if request.done.is_set():
-            _undo(request)
-        elif request.channel is not None:
-            self._look_again()
-
     def _look_again(self) -> None:
         self._look = True
         self._wake()
 
     def _wake(self) -> None:
-        if self._idle:
-            self._idle = False
+        if self._idle or self._gathering:
+            self._idle = self._gathering = False
             self._pipe.wake()
 
     def _finish(self, requests: list[Request[Any]], alarm: float) -> None:
         """Wake the callers, and set the alarm."""
         for request in requests:
-            request.done.set()
-            if request.abandoned:
-                _undo(request)
+            request.finish()
         if alarm != self._alarm:
             self._alarm = alarm
             self._alarm_changed.set()
@@ -179,6 +193,7 @@ class Writer:
         problem: Exception = EngineFailed("the engine was closed", where=str(self._place.file))
         try:
             while self._wait():
+                self._urgent = False  # Before they are taken: what comes meanwhile is seen now, or next time.
                 requests = [self._requests.popleft() for _ in range(min(len(self._requests), TOGETHER))]
                 self._do([request for request in requests if not request.abandoned])
             self._leave()
@@ -196,14 +211,27 @@ class Writer:
 
     def _wait(self) -> bool:
         """Return when there is something to do; False when there never will be."""
-        while not (self._requests or self._look or self._closing):
+        while not (self._requests or self._must_go_on()):
             self._idle = True
-            if not (self._requests or self._look or self._closing):
+            if not (self._requests or self._must_go_on()):
                 self._pipe.wait(self._time_to_look())
             self._idle = False
-            if self._line and (self._database.changed() != self._seen or time.monotonic() >= self._line.yields_until):
+            if self._line and self._may_have_come():
                 self._look = True
+        if not self._must_go_on():
+            self._gathering = True
+            if not self._must_go_on():
+                self._pipe.wait(GATHER)
+            self._gathering = False
         return bool(self._requests) or not self._closing
+
+    def _must_go_on(self) -> bool:
+        return self._urgent or self._look or self._closing
+
+    def _may_have_come(self) -> bool:
+        """Whether there may be something for those who wait."""
+        others_came = not self._pipe.alone and not self._line.is_told
+        return others_came or self._database.changed() != self._seen or time.monotonic() >= self._line.yields_until
 
     def _time_to_look(self) -> float | None:
         return max(min(LOOK, self._line.yields_until - time.monotonic()), 0.0) if self._line else None
@@ -242,6 +270,7 @@ class Writer:
                 for request in requests:
                     request.run(tx)
             return requests, self._alarm
+        self._pipe.wait(0.0)
         with self._database.writing(synced=any(request.synced for request in requests)):
             tx = self._transaction(writes=True)
             seen = self._database.changed()
@@ -261,12 +290,15 @@ class Writer:
 
     def _transaction(self, *, writes: bool) -> Transaction:
         connection = self._database.connection
-        return Transaction(connection, self.bodies, self._options, self._engine, self.partitions, writes=writes)
+        tx = Transaction(connection, self.bodies, self._options, self._engine, self.partitions, writes=writes)
+        tx.alone = self._pipe.alone
+        return tx
 
     def _tidy(self, tx: Transaction) -> None:
         now = time.monotonic()
         if now > self._tidied + TIDY:
             self._tidied = now
+            self._pipe.look_round()
             forget_ids(tx)
         if now > self._swept + SWEEP:
             self._swept = now
@@ -285,9 +317,4 @@ class Writer:
 def _refuse(requests: list[Request[Any]], problem: Exception) -> None:
     for request in requests:
         request.error = problem
-        request.done.set()
-
-
-def _undo(request: Request[Any]) -> None:
-    if request.undo is not None and request.error is None and request.answer is not None:
-        request.undo(request.answer)
+        request.finish()
