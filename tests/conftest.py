@@ -78,11 +78,11 @@ def start(tmp_path):
     """Start a command whose two outputs come on one pipe; it is ended with the test."""
     processes = []
 
-    def start(*arguments):
+    def start(*arguments, environ=None):
         process = subprocess.Popen(
             [*COMMAND, *map(str, arguments)],
             cwd=tmp_path,
-            env=ENVIRONMENT,
+            env=ENVIRONMENT | (environ or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

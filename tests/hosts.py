@@ -94,6 +94,11 @@ class Host:
     async def drained(self) -> None:
         await self.delivery.drained()
 
+    def die(self) -> None:
+        """Whatever is held is told nothing any more."""
+        for _, held, _ in self.delivery._leases._held:
+            held.clear()
+
     async def stop(self, grace: float) -> None:
         """End in order, as a first SIGTERM does."""
         self.grace = grace
@@ -115,8 +120,11 @@ class Host:
 
 
 @asynccontextmanager
-async def running(app: App, engine: Engine, clock: Clock, *, policy: RetryPolicy = POLICY) -> AsyncIterator[Host]:
-    """Run an app's triggers and pollers. Leaving it ends them at once, as a second SIGTERM does."""
+async def running(
+    app: App, engine: Engine, clock: Clock, *, policy: RetryPolicy = POLICY, dies: bool = False
+) -> AsyncIterator[Host]:
+    """Run an app's triggers and pollers. Leaving it ends them at once, as a second SIGTERM does; or, where the host
+    `dies`, as SIGKILL does: it gives nothing back."""
     async with anyio.create_task_group() as tasks:
         host = Host(app, engine, clock, tasks, policy)
         await host.delivery.serve(app.manifest())
@@ -126,6 +134,8 @@ async def running(app: App, engine: Engine, clock: Clock, *, policy: RetryPolicy
         try:
             yield host
         finally:
+            if dies:
+                host.die()
             host.delivery.end()
             tasks.cancel_scope.cancel()
 

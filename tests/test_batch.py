@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fnframe import Batch, Event, InvalidEvent, Record
-from fnframe.batch import Item, Origin, Span, batch_event, bodies_of, origin_of
+from fnframe.batch_event import Item, Origin, Span, batch_event, bodies_of, origin_of
 from fnframe.event import now
 from fnframe.schema import is_one_value, signature_of
 

@@ -16,7 +16,10 @@ import pytest
 import fnframe
 from fnframe import errors
 
-FILES_THAT_RE_EXPORT = ["fnframe", "fnframe_http", "fnframe_files", "fnframe_cron", "fnframe_sqlite", "fnframe_lambda"]
+FILES_THAT_RE_EXPORT = [
+    "fnframe", "fnframe_http", "fnframe_files", "fnframe_cron", "fnframe_lambda", "fnframe_queue", "fnframe_sqlite",
+    "fnframe_stream",
+]  # fmt: skip
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,8 +21,8 @@ class InvalidAnswer(Exception):
     """The answer names failures in a form that says nothing, so all of the batch counts as failed."""
 
 
-def failures(success: Success, names: Mapping[str, int]) -> list[int]:
-    """The places of the records that the answer says failed; `names` are those of the batch, with their places.
+def failures(success: Success, names: Callable[[], Mapping[str, int]]) -> list[int]:
+    """The places of the records that the answer says failed; `names` gives those of the batch, with their places.
 
     Anything that has none of the two members says that all is done: null, `{}`, an empty text, any other value.
     Raises `InvalidAnswer` for what is no JSON, and for an id that is empty or none of the batch's.
@@ -30,9 +30,9 @@ def failures(success: Success, names: Mapping[str, int]) -> list[int]:
     answer = _decoded(success)
     if not isinstance(answer, dict):
         return []
-    found = [_place(_lambdas(item), names) for item in _listed(answer, LAMBDA)]
-    found += [_place(_own(item), names) for item in _listed(answer, OWN)]
-    return sorted(set(found))
+    found = [_lambdas(item) for item in _listed(answer, LAMBDA)] + [_own(item) for item in _listed(answer, OWN)]
+    known = names() if found else {}
+    return sorted({_place(name, known) for name in found})
 
 
 def state_of(success: Success) -> bytes:

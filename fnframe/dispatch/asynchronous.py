@@ -44,6 +44,8 @@ decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
 Condition = Literal["Success", "RetriesExhausted", "EventAgeExceeded", "ZeroReservedConcurrency"]
 """Lambda's words for how an event ended."""
 
+TOO_OLD: Literal["EventAgeExceeded"] = "EventAgeExceeded"
+
 
 class Attempt(msgspec.Struct):
     """An event after an attempt: how it ended, or, without a condition, after how many seconds it comes again."""
@@ -54,6 +56,8 @@ class Attempt(msgspec.Struct):
     outcome: Outcome
     condition: Condition | None = None
     delay: float = 0.0
+    tried: bool = True
+    """Whether this attempt began."""
 
 
 class Unfit(msgspec.Struct):
@@ -77,14 +81,25 @@ class Asynchronous:
         self._policy = policy
         self._settled = settled
 
+    def is_suspect(self, lease: Lease) -> bool:
+        """Whether one more end of its environment or host would be the last."""
+        lost = lease.message.lost
+        return lost > 0 and self._dispatcher.serves(self._name) and lost == self._function().poison - 1
+
+    def _function(self) -> Function:
+        return self._dispatcher.function(self._name)
+
     async def invoke(self, batch: Sequence[Lease]) -> Attempt | Unfit:
         (lease,) = batch
         message = lease.message
         try:
             envelope = decode_envelope(message.body)
-            function = self._dispatcher.function(self._name)
+            function = self._function()
             if message.lost >= function.poison:
-                return self._poisoned(lease, function, envelope)
+                problem = poison_text(message.lost)
+                return self._untried(lease, function, envelope, EXITED, problem, "RetriesExhausted")
+            if self._clock.time() > message.accepted + function.maximum_age:
+                return self._untried(lease, function, envelope, TOO_OLD, "it waited too long", TOO_OLD)
             outcome = await self._dispatcher.invoke(
                 self._name,
                 envelope.event,
@@ -101,19 +116,21 @@ class Asynchronous:
             return Attempt(lease, function, envelope, outcome, "Success")
         return self._failed(lease, function, envelope, outcome)
 
-    def _poisoned(self, lease: Lease, function: Function, envelope: Envelope) -> Attempt:
-        message = lease.message
+    def _untried(
+        self, lease: Lease, function: Function, envelope: Envelope, error_type: str, problem: str, condition: Condition
+    ) -> Attempt:
+        """The end of an event that is not run (once more)."""
         outcome = self._dispatcher.failure(
-            self._name,
+            function,
             envelope.event,
             envelope.request_id,
-            EXITED,
-            poison_text(message.lost),
+            error_type,
+            problem,
             trigger=envelope.trigger,
             invocation_type="asynchronous",
-            attempt=message.attempt,
+            attempt=lease.message.attempt,
         )
-        return Attempt(lease, function, envelope, outcome, "RetriesExhausted")
+        return Attempt(lease, function, envelope, outcome, condition, tried=False)
 
     def _failed(self, lease: Lease, function: Function, envelope: Envelope, failure: Failure) -> Attempt:
         """Again, or the end."""
@@ -131,7 +148,7 @@ class Asynchronous:
             if throttled:
                 attempt.delay = max(attempt.delay, failure.retry_after or 0.0)
             if self._clock.time() + attempt.delay > message.accepted + function.maximum_age:
-                attempt.condition = "EventAgeExceeded"
+                attempt.condition = TOO_OLD
         return attempt
 
     def _delay(self, function: Function, attempt: int, *, counted: bool) -> float:
@@ -179,14 +196,17 @@ class Asynchronous:
 
     async def _give_up(self, attempt: Attempt, failure: Failure) -> None:
         destination, lease = attempt.function.on_failure, attempt.lease
+        report = failure.report if attempt.tried else None
         if destination is not None and await self._put(
             destination, attempt, "the event is kept among the dead letters"
         ):
-            await lease.ack(failure.report)
+            await lease.ack(report)
         else:
             destination = None
-            reason = f"{attempt.condition} after {attempts_text(self._attempts(attempt))}: {failure.error_type}"
-            await lease.bury(reason, error_of(failure), report=failure.report)
+            reason = f"{attempt.condition}: {failure.message}"
+            if attempt.tried:
+                reason = f"{attempt.condition} after {attempts_text(self._attempts(attempt))}: {failure.error_type}"
+            await lease.bury(reason, error_of(failure), report=report)
             told = "function %r: event %s lies among the dead letters: %s"
             log.warning(told, self._name, attempt.envelope.event.id, reason)
         self._tell(attempt, destination)
@@ -198,7 +218,9 @@ class Asynchronous:
             self._settled(attempt.function, attempt.envelope.event, attempt.outcome, attempts, shown)
 
     def _attempts(self, attempt: Attempt) -> int:
-        return 0 if attempt.condition == "ZeroReservedConcurrency" else attempt.lease.message.attempt
+        """How often the function ran."""
+        number = attempt.lease.message.attempt
+        return number if attempt.tried and attempt.condition != "ZeroReservedConcurrency" else number - 1
 
     async def _put(self, destination: str, attempt: Attempt, otherwise: str) -> bool:
         """Put the record to its destination; False if it will never be taken there."""

@@ -62,7 +62,7 @@ class Batcher:
         now = self._clock.monotonic()
         for lease in leases:
             self.waiting += 1
-            self._bytes += _size(lease)
+            self._bytes += size_of(lease)
             name = lease.message.group
             if name is None:
                 self._ready.append((now, lease))
@@ -130,7 +130,7 @@ class Batcher:
     def _drop(self, entries: Collection[Entry]) -> list[Lease]:
         leases = [lease for _, lease in entries]
         self.waiting -= len(leases)
-        self._bytes -= sum(map(_size, leases))
+        self._bytes -= sum(map(size_of, leases))
         return leases
 
     def _head(self) -> Entry:
@@ -150,7 +150,7 @@ class Batcher:
         taken = 0
         while entries and len(batch) < self._size:
             lease = entries[0][1]
-            size = _size(lease)
+            size = size_of(lease)
             if batch and (size > room or self._alone(lease) or self._alone(batch[0])):
                 break
             entries.popleft()
@@ -166,5 +166,6 @@ class Batcher:
         return room
 
 
-def _size(lease: Lease) -> int:
+def size_of(lease: Lease) -> int:
+    """Bytes that a message takes in an event."""
     return len(lease.message.body) + OVERHEAD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -73,13 +74,12 @@ class Committer:
             return True
         checkpoint, reports = self._current(), self._reports
         self._reports = []
-        kept = False
-
-        async def commit() -> None:
-            nonlocal kept
-            kept = await self._claim.commit(_encode(checkpoint), reports)
-
-        await persist(commit, self._clock, f"{self._what}: a checkpoint")
+        commit = partial(self._claim.commit, _encode(checkpoint), reports)
+        try:
+            kept = await persist(commit, self._clock, f"{self._what}: a checkpoint")
+        except BaseException:  # Cancelled: it may have been kept, and is once more then.
+            self._reports = [*reports, *self._reports]
+            raise
         self._committed = checkpoint
         self._changed()
         return kept

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 Work = TypeVar("Work")
 Work_co = TypeVar("Work_co", covariant=True)
+Done = TypeVar("Done")
+
+MOST_FINISHING = 256
+"""Pieces that are finished at once, beside those that are done: an engine commits together what comes together."""
 
 
 class Supply(Protocol[Work_co]):
@@ -23,23 +27,31 @@ class Supply(Protocol[Work_co]):
         """The next piece; called only while there is one."""
 
 
-class Crew(Generic[Work]):
-    """Up to `most` tasks, which `do` what is in the supply. `most` may change at any time.
+class Crew(Generic[Work, Done]):
+    """Tasks that `do` what is in the supply, at most `most` pieces at once, and then `finish` it, many at once.
 
-    A task is started only when all others are busy. Whoever takes work calls the next if there is more, so that a
-    burst which one task does without waiting wakes no other.
+    A task is started only when all others are busy. Whoever takes work calls the next if there is more, so that what
+    one task does without waiting wakes no other. `most` may change at any time.
     """
 
     def __init__(
-        self, tasks: TaskGroup, most: int, supply: Supply[Work], do: Callable[[Work], Awaitable[None]]
+        self,
+        tasks: TaskGroup,
+        most: int,
+        supply: Supply[Work],
+        do: Callable[[Work], Awaitable[Done]],
+        finish: Callable[[Work, Done], Awaitable[None]],
     ) -> None:
-        self._tasks = tasks
         self.most = most
+        self.busy = 0
+        """How many pieces are being done."""
+        self._tasks = tasks
         self._supply = supply
         self._do = do
+        self._finish = finish
+        self._members = 0
         self._resting: list[Callable[[], object]] = []
         self._called = False
-        self.busy = 0
 
     @property
     def free(self) -> int:
@@ -47,13 +59,15 @@ class Crew(Generic[Work]):
         return self.most - self.busy
 
     def call(self) -> None:
-        """There is work: have somebody look, if anybody can. Called from anywhere, as often as one likes."""
-        if self._called or self.busy >= self.most:
+        """If there is work, have somebody look, if anybody can. Called from anywhere, as often as one likes."""
+        if self._called or self.busy >= self.most or not self._supply:
             return
-        self._called = True
         if self._resting:
+            self._called = True
             self._resting.pop()()
-        else:
+        elif self._members < self.most + MOST_FINISHING:
+            self._called = True
+            self._members += 1
             self._tasks.start_soon(self._work)
 
     async def _work(self) -> None:
@@ -61,13 +75,14 @@ class Crew(Generic[Work]):
         while True:
             while self._supply and self.busy < self.most:
                 work = self._supply.take()
-                if self._supply:
-                    self.call()
                 self.busy += 1
+                self.call()
                 try:
-                    await self._do(work)
+                    done = await self._do(work)
                 finally:
                     self.busy -= 1
+                self.call()
+                await self._finish(work, done)
             await self._rest()
 
     async def _rest(self) -> None:

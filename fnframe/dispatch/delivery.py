@@ -8,12 +8,12 @@ import anyio
 
 from ..errors import ConfigurationError
 from ..polled import QueueTrigger, StreamTrigger
-from ..trigger import kind_of
 from .acceptance import PREFIX, queue_name
 from .asynchronous import Asynchronous
 from .batcher import Batcher
-from .leases import Leases
+from .leases import LEASE, Leases
 from .outbox import OUTBOX, Outbox
+from .polled_function import PolledFunction
 from .polled_queue import PolledQueue
 from .polled_records import StreamFunction
 from .polled_stream import PolledStream
@@ -44,7 +44,7 @@ class Delivery:
 
     def __init__(
         self, engine: Engine, dispatcher: Dispatcher, destinations: Destinations, clock: Clock, tasks: TaskGroup,
-        *, policy: RetryPolicy, concurrency: int,
+        *, policy: RetryPolicy, concurrency: int, lease: float = LEASE,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._dispatcher = dispatcher
@@ -54,7 +54,7 @@ class Delivery:
         self._policy = policy
         self._concurrency = concurrency
         self.settled: Observer = None
-        self._leases = Leases(clock)
+        self._leases = Leases(clock, lease)
         self._functions: dict[str, Service] = {}
         self._outbox: Service | None = None
         self._polled: set[Service] = set()
@@ -102,6 +102,7 @@ class Delivery:
             concurrency=max(1, min(reserved or self._concurrency, self._concurrency)),
             widened=reserved is None,
             changed=self._tell_change,
+            suspect=handler.is_suspect,
         )
         service = self._functions[name] = Service(poller)
         self._tasks.start_soon(service.run)
@@ -155,6 +156,11 @@ class Delivery:
         for service in (*self._own(), *self._polled):
             service.end()
 
+    async def ended(self) -> None:
+        """Wait until they have."""
+        for service in (*self._own(), *self._polled):
+            await service.ended.wait()
+
     async def _is_idle(self) -> bool:
         for service in (*self._own(), *self._polled):
             if not await service.works.is_idle():
@@ -180,44 +186,33 @@ class Delivery:
         )
 
     def _queue_poller(self, mapping: Mapping, trigger: QueueTrigger, queue: Queue) -> Works:
-        source = f"{kind_of(trigger)}:{queue.name}"
-        handler = PolledQueue(
-            mapping.function.name,
-            queue,
-            trigger,
-            source,
-            kind_of(trigger),
-            selection_of(mapping, source),
-            self._dispatcher,
-            self._clock,
-            self._policy,
-            self.settled,
-        )
-        largest = self._dispatcher.limits.request_payload
+        function = PolledFunction(mapping, queue.name, self._dispatcher, self.settled)
+        admits = selection_of(mapping, function.source)
+        handler = PolledQueue(function, queue, trigger, admits, self._clock, self._policy)
         return Poller(
             queue,
             handler,
-            Batcher(self._clock, trigger.batch_size, trigger.window, largest, handler.alone),
+            Batcher(self._clock, trigger.batch_size, trigger.window, function.largest, handler.alone),
             self._leases,
             self._clock,
             size=trigger.batch_size,
             concurrency=trigger.maximum_concurrency or self._concurrency,
             widened=trigger.maximum_concurrency is None,
             changed=self._tell_change,
+            suspect=handler.is_suspect,
         )
 
     def _stream_poller(self, mapping: Mapping, trigger: StreamTrigger, stream: Stream) -> Works:
         function = StreamFunction(
-            mapping.function.name,
-            stream.name,
-            trigger,
-            kind_of(trigger),
-            self._dispatcher,
-            self._destinations,
-            self._clock,
-            self._policy,
-            self.settled,
+            mapping, trigger, stream.name, self._dispatcher, self.settled, self._destinations, self._clock, self._policy
         )
-        group = f"{mapping.function.name}:{trigger.identity()}"
-        admits = selection_of(mapping, function.source)
-        return PolledStream(stream, group, function, mapping.state, self._clock, admits, self._tell_change)
+        return PolledStream(
+            stream,
+            f"{function.name}:{trigger.identity()}",
+            function,
+            mapping.state,
+            self._clock,
+            self._leases.seconds,
+            selection_of(mapping, function.source),
+            self._tell_change,
+        )

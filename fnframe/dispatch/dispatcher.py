@@ -109,11 +109,11 @@ class Dispatcher:
         return outcome
 
     def failure(
-        self, name: str, event: Event, request_id: str, error_type: str, problem: str, *, trigger: str,
+        self, function: Function, event: Event, request_id: str, error_type: str, problem: str, *, trigger: str,
         invocation_type: InvocationType, attempt: int,
     ) -> Failure:  # fmt: skip
         """The failure of an event that no attempt tells of: nothing was measured, and nothing is reported."""
-        invocation = Invocation(self._find(name).function, event, request_id, trigger, invocation_type, attempt)
+        invocation = Invocation(function, event, request_id, trigger, invocation_type, attempt)
         return self._judge.rejected(invocation, error_type, problem)
 
     def invoke_blocking(

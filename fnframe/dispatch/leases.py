@@ -5,12 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-
-from .retry import persist
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -45,27 +42,30 @@ class Leases:
             await self._clock.wait(anyio.Event(), self._clock.monotonic() + self.seconds / 3)
             for queue, held, lost in self._held:
                 if held:
-                    extend = partial(self._extend, queue, held, lost)
-                    await persist(extend, self._clock, f"queue {queue.name!r}: a heartbeat")
+                    await self._extend(queue, held, lost)
 
     async def _extend(self, queue: Queue, held: set[Lease], lost: Callable[[set[Lease]], None]) -> None:
         leases = list(held)
-        kept = await queue.extend(leases, self.seconds)
+        try:
+            kept = await queue.extend(leases, self.seconds)
+        except Exception as error:  # Other queues may have other engines; this one is asked again in time.
+            log.error("queue %r: no heartbeat (%s: %s)", queue.name, type(error).__name__, error)  # noqa: TRY400
+            return
         gone = {lease for lease, is_kept in zip(leases, kept, strict=True) if not is_kept} & held
         if gone:
             lost(gone)
 
 
-async def give_back(leases: Collection[Lease]) -> None:
+async def give_back(leases: Collection[Lease], delay: float = 0.0) -> None:
     """Return messages as they were: they have not begun, or have not ended."""
     async with anyio.create_task_group() as tasks:  # An engine commits together what comes at once.
         for lease in leases:
-            tasks.start_soon(_give_back, lease)
+            tasks.start_soon(_give_back, lease, delay)
 
 
-async def _give_back(lease: Lease) -> None:
+async def _give_back(lease: Lease, delay: float) -> None:
     try:
-        await lease.release(0.0, counted=False)
+        await lease.release(delay, counted=False)
     except Exception as error:
         told = "message %s could not be given back (%s: %s): it comes again when its lease runs out"
         log.warning(told, lease.message.id, type(error).__name__, error)

@@ -11,26 +11,24 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 
-from ..batch import Item, Origin, batch_event
-from ..errors import FunctionNotFound
-from ..event import Event, encode_json, new_id
+from ..batch_event import Item, Origin, batch_event
+from ..event import Event, decode_json, encode_json
 from ..outcome import EXITED, Failure, Outcome, Report, Success
 from .answer import INVALID, InvalidAnswer, failures
 from .carried import unwrapped
-from .ending import attempts_text, ended_environment, error_of, poison_text, was_throttled
+from .ending import attempts_text, ended_environment, error_of, poison_text, was_refused, was_throttled
+from .polled_function import UNSERVED
 
 if TYPE_CHECKING:
     from ..clock import Clock
     from ..engine.protocol import Lease, Message, Queue
     from ..polled import QueueTrigger
-    from .dispatcher import Dispatcher, Observer
+    from .polled_function import PolledFunction
     from .retry import RetryPolicy
     from .selection import Admits
 
 log = logging.getLogger("fnframe.poller")
 
-UNSERVED = 1.0
-"""Seconds until messages are looked at again whose function a reload took away just now."""
 NAMED = "BatchItemFailure"
 """The error type of a message that the handler named as failed."""
 NAMED_ERROR = encode_json({"errorType": NAMED, "errorMessage": "the handler named it as failed"})
@@ -66,27 +64,27 @@ class Verdict(msgspec.Struct):
 
 
 class PolledQueue:
-    """Runs a function on the batches of a queue; see `poller.Handler`. `source` names the queue in events."""
+    """Runs a function on the batches of a queue; see `poller.Handler`."""
 
     def __init__(
-        self, function: str, queue: Queue, trigger: QueueTrigger, source: str, kind: str, admits: Admits | None,
-        dispatcher: Dispatcher, clock: Clock, policy: RetryPolicy, settled: Observer,
+        self, function: PolledFunction, queue: Queue, trigger: QueueTrigger, admits: Admits | None, clock: Clock,
+        policy: RetryPolicy,
     ) -> None:  # fmt: skip
         self._function = function
         self._queue = queue
         self._trigger = trigger
-        self._source = source
-        self._kind = kind
-        self._dispatcher = dispatcher
+        self._admits = admits
         self._clock = clock
         self._policy = policy
-        self._settled = settled
-        self._admits = admits
 
     def alone(self, lease: Lease) -> bool:
         """Whether a message must be in no batch with others: it may end them all, or be given up on with them."""
         message = lease.message
         return message.lost > 0 or 1 < message.attempt >= self._trigger.maximum_attempts
+
+    def is_suspect(self, lease: Lease) -> bool:
+        """Whether one more end of its environment or host would be the last."""
+        return 0 < lease.message.lost == self._trigger.poison - 1
 
     async def invoke(self, batch: Sequence[Lease]) -> Verdict:
         verdict = Verdict()
@@ -94,16 +92,8 @@ class PolledQueue:
         if not leases:
             return verdict
         event = self._event(leases)
-        try:
-            outcome = await self._dispatcher.invoke(
-                self._function,
-                event,
-                new_id(),
-                trigger=self._kind,
-                invocation_type="polled",
-                attempt=max(lease.message.attempt for lease in leases),
-            )
-        except FunctionNotFound:
+        outcome = await self._function.invoke(event, max(lease.message.attempt for lease in leases))
+        if outcome is None:
             verdict.again += [Again(lease, UNSERVED, counted=False) for lease in leases]
             return verdict
         verdict.event, verdict.outcome = event, outcome
@@ -141,8 +131,8 @@ class PolledQueue:
         )
         return batch_event(
             _event_id([lease.message for lease in leases]),
-            f"fnframe.{self._kind}.batch",
-            Origin(self._source, items, single=self._trigger.batch_size == 1),
+            f"fnframe.{self._function.kind}.batch",
+            Origin(self._function.source, items, single=self._trigger.batch_size == 1),
             [carried.data for carried in contents],
             depth=max(carried.depth for carried in contents),
         )
@@ -160,12 +150,11 @@ class PolledQueue:
         return True
 
     def _judge(self, leases: Sequence[Lease], success: Success, verdict: Verdict) -> None:
-        names = {lease.message.id: place for place, lease in enumerate(leases)}
         try:
-            failed = set(failures(success, names))
+            failed = set(failures(success, lambda: {lease.message.id: place for place, lease in enumerate(leases)}))
         except InvalidAnswer as problem:
             told = "function %r: its answer fails the whole batch of %d from %s: %s"
-            log.warning(told, self._function, len(leases), self._source, problem)
+            log.warning(told, self._function.name, len(leases), self._function.source, problem)
             error = encode_json({"errorType": INVALID, "errorMessage": str(problem)})
             for lease in leases:
                 self._fail(lease, INVALID, error, verdict)
@@ -188,6 +177,9 @@ class PolledQueue:
             verdict.again += [Again(lease, delay, counted=False) for lease in leases]
             return
         error, lost = error_of(failure), ended_environment(failure)
+        if was_refused(failure):
+            verdict.dead += [Dead(lease, failure.message, failure.error_type, error) for lease in leases]
+            return
         for lease in leases:
             self._fail(lease, failure.error_type, error, verdict, lost=lost)
 
@@ -208,32 +200,22 @@ class PolledQueue:
         return False
 
     def _tell(self, verdict: Verdict) -> None:
-        for dead in verdict.dead:
-            told = "%s: message %s lies among the dead letters: %s"
-            log.warning(told, self._source, dead.lease.message.id, dead.reason)
-        if self._settled is None:
-            return
-        try:
-            function = self._dispatcher.function(self._function)
-        except FunctionNotFound:
-            return
-        if verdict.done and verdict.event is not None:
+        if verdict.done and verdict.event is not None and verdict.outcome is not None:
             attempt = max(lease.message.attempt for lease in verdict.done)
-            self._settled(function, verdict.event, verdict.outcome, attempt, None)
+            self._function.tell(verdict.event, verdict.outcome, attempt)
         for dead in verdict.dead:
+            message = dead.lease.message
+            told = "%s: message %s lies among the dead letters: %s"
+            log.warning(told, self._function.source, message.id, dead.reason)
             event = self._event([dead.lease])
-            failure = self._failure_of(dead, event, verdict.outcome)
-            self._settled(function, event, failure, dead.lease.message.attempt, None)
+            self._function.tell(event, self._failure_of(dead, event, verdict.outcome), message.attempt)
 
     def _failure_of(self, dead: Dead, event: Event, outcome: Outcome | None) -> Failure:
         """The failure of a message alone, where the outcome is that of a batch which succeeded otherwise, or none."""
         if isinstance(outcome, Failure):
             return outcome
-        attempt = dead.lease.message.attempt
-        return self._dispatcher.failure(
-            self._function, event, new_id(), dead.error_type, dead.reason, trigger=self._kind,
-            invocation_type="polled", attempt=attempt,
-        )  # fmt: skip
+        problem = decode_json(dead.error) or {"errorMessage": dead.reason}
+        return self._function.failure(event, dead.error_type, problem["errorMessage"], dead.lease.message.attempt)
 
 
 def _event_id(messages: Sequence[Message]) -> str:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..batch import Item, Origin, batch_event
+from ..batch_event import Item, Origin, batch_event
 from ..destination import masked
-from ..errors import FunctionNotFound
-from ..event import Event, new_id
+from ..event import Event
 from ..outcome import Failure, Outcome
 from .carried import unwrapped
+from .polled_function import PolledFunction
 from .records import LostCondition, range_lost_record
 from .retry import put_record
 
 if TYPE_CHECKING:
-    from ..batch import Span
+    from ..batch_event import Span
     from ..clock import Clock
     from ..engine.protocol import Record
     from ..polled import StreamTrigger
+    from ..trigger import Mapping
     from .destinations import Destinations
     from .dispatcher import Dispatcher, Observer
     from .retry import RetryPolicy
@@ -28,28 +29,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("fnframe.poller")
 
 
-class StreamFunction:
-    """The function that a stream feeds. `source` names the stream in events."""
+class StreamFunction(PolledFunction):
+    """How records become an invocation of the function."""
 
     def __init__(
-        self, function: str, stream: str, trigger: StreamTrigger, kind: str, dispatcher: Dispatcher,
-        destinations: Destinations, clock: Clock, policy: RetryPolicy, settled: Observer,
+        self, mapping: Mapping, trigger: StreamTrigger, stream: str, dispatcher: Dispatcher, settled: Observer,
+        destinations: Destinations, clock: Clock, policy: RetryPolicy,
     ) -> None:  # fmt: skip
-        self.name = function
-        self._stream = stream
-        self.source = f"{kind}:{stream}"
+        super().__init__(mapping, stream, dispatcher, settled)
         self.trigger = trigger
-        self._kind = kind
-        self._dispatcher = dispatcher
+        self.policy = policy
+        self._stream = stream
         self._destinations = destinations
         self._clock = clock
-        self.policy = policy
-        self._settled = settled
-
-    @property
-    def largest(self) -> int:
-        """Bytes that an event may have."""
-        return self._dispatcher.limits.request_payload
 
     def event(self, partition: int, records: Sequence[Record], attempt: int, span: Span | None, state: bytes) -> Event:
         """The event of a batch; the same records make one of the same id."""
@@ -61,25 +53,12 @@ class StreamFunction:
         single = self.trigger.batch_size == 1 and span is None
         return batch_event(
             f"{self.source}:{partition}:{_named(records, span)}",
-            f"fnframe.{self._kind}.batch",
+            f"fnframe.{self.kind}.batch",
             Origin(self.source, items, partition, single=single, span=span),
             [carried.data for carried in contents],
             depth=max((carried.depth for carried in contents), default=0),
             state=state,
         )
-
-    async def invoke(self, event: Event, attempt: int) -> Outcome | None:
-        """Run the function; None if a reload took it away just now."""
-        try:
-            return await self._dispatcher.invoke(
-                self.name, event, new_id(), trigger=self._kind, invocation_type="polled", attempt=attempt
-            )
-        except FunctionNotFound:
-            return None
-
-    def succeeded(self, event: Event, outcome: Outcome, attempt: int) -> None:
-        """Tell observers of a batch, or of that part of one, which is done."""
-        self._tell(event, outcome, attempt, None)
 
     async def give_up(
         self, partition: int, records: Sequence[Record], condition: LostCondition, event: Event, attempts: int,
@@ -89,15 +68,12 @@ class StreamFunction:
 
         `outcome` is that of the last attempt, if there was one, and `failure` what it means for these records.
         """
-        failure = failure or self._dispatcher.failure(
-            self.name, event, new_id(), condition, "too old", trigger=self._kind, invocation_type="polled",
-            attempt=attempts,
-        )  # fmt: skip
+        failure = failure or self.failure(event, condition, "too old", attempts)
         destination = self.trigger.on_failure
         shown = None if destination is None else masked(destination)
         if records and destination is not None:
             record = range_lost_record(
-                self._dispatcher.function(self.name),
+                self.configuration,
                 stream=self._stream,
                 partition=partition,
                 records=list(records),
@@ -113,11 +89,7 @@ class StreamFunction:
         where = f"told to {shown}" if shown is not None else "told nowhere else: there is no on_failure"
         told = "%s: function %r gives up on %s of partition %d: %s (%s); %s"
         log.error(told, self.source, self.name, _named(records, None), partition, condition, failure.message, where)
-        self._tell(event, failure, attempts, shown)
-
-    def _tell(self, event: Event, outcome: Any, attempts: int, destination: str | None) -> None:
-        if self._settled is not None and self._dispatcher.serves(self.name):
-            self._settled(self._dispatcher.function(self.name), event, outcome, attempts, destination)
+        self.tell(event, failure, attempts, shown)
 
 
 def _named(records: Sequence[Record], span: Span | None) -> str:

@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fnframe.poller")
 
-CLAIM = 15.0
-"""Seconds for which a partition is claimed; after so many, what a dead host had goes to another."""
-LOOK = CLAIM / 5
-"""Seconds between two heartbeats, and two looks at who else is there."""
+LOOKS = 10
+"""Heartbeats, and looks at who else is there, in the time for which a partition is claimed."""
 LEAVE = 2.0
 START = "start"
 """The key in the mapping's state of where it began."""
@@ -37,17 +35,21 @@ _decode_start = msgspec.msgpack.Decoder(dict[int, int]).decode
 
 
 class PolledStream:
-    """Serves one stream for one function: a consumer of the group that is all processes with this mapping."""
+    """Serves one stream for one function: a consumer of the group that is all processes with this mapping.
+
+    A partition is claimed for `claim` seconds; after so many, what a dead host had goes to another.
+    """
 
     def __init__(
-        self, stream: Stream, group: str, function: StreamFunction, state: State, clock: Clock, admits: Admits | None,
-        changed: Callable[[], None],
+        self, stream: Stream, group: str, function: StreamFunction, state: State, clock: Clock, claim: float,
+        admits: Admits | None, changed: Callable[[], None],
     ) -> None:  # fmt: skip
         self._stream = stream
         self._group = group
         self._function = function
         self._state = state
         self._clock = clock
+        self._claim = claim
         self._admits = admits
         self._changed = changed
         self._consumer = new_id()
@@ -73,7 +75,7 @@ class PolledStream:
                 while not self._stopped.is_set() or self._partitions:
                     self._news = anyio.Event()
                     await self._look(tasks)
-                    await self._clock.wait(self._news, self._clock.monotonic() + LOOK)
+                    await self._clock.wait(self._news, self._clock.monotonic() + self._claim / LOOKS)
         finally:
             with anyio.move_on_after(LEAVE, shield=True):
                 await self._stream.leave(self._group, self._consumer)
@@ -105,7 +107,7 @@ class PolledStream:
         """Tell that this consumer is there, keep what it has, and have its fair share of the partitions."""
         try:
             for partition in list(self._partitions):
-                if not await partition.claim.extend(CLAIM):
+                if not await partition.claim.extend(self._claim) and not partition.stopping:
                     partition.lose()
             if not self._stopped.is_set():
                 await self._share(tasks)
@@ -114,14 +116,14 @@ class PolledStream:
             log.error(told, self._function.source, type(error).__name__, error)  # noqa: TRY400
 
     async def _share(self, tasks: TaskGroup) -> None:
-        self._present = await self._stream.join(self._group, self._consumer, CLAIM)
+        self._present = await self._stream.join(self._group, self._consumer, self._claim)
         share = math.ceil(self._stream.partitions / self._present)
         held = [partition for partition in self._partitions if not partition.stopping]
         for partition in held[share:]:  # For others who came meanwhile.
             partition.stop()
         if len(held) < share:
             most = share - len(held)
-            for claim in await self._stream.claim(self._group, self._consumer, most, CLAIM):
+            for claim in await self._stream.claim(self._group, self._consumer, most, self._claim):
                 self._begin(claim, tasks)
 
     def _begin(self, claim: Claim, tasks: TaskGroup) -> None:

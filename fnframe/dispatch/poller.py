@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import anyio
 
+from .batcher import size_of
 from .crew import Crew
 from .leases import give_back
-from .retry import ENGINE_POLICY, persist
+from .retry import persist
+from .suspects import LATER, Suspects
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -28,12 +30,11 @@ SHORT = 0.02
 """Seconds: of a function whose batches take less, their wait for an environment included, more are in progress at once,
 which closes the gaps between them. Others would only make everybody else wait."""
 WIDER = 4
+"""So many times the batches, then."""
 MOST_AHEAD = 512
 """Messages that are received before there is a task for them, where they are done as fast as that."""
-MOST_SETTLING = 256
-"""Settlements in progress at once: an engine commits them together."""
-RECEIVED_AT_ONCE = 8 * 1024 * 1024
-"""Bytes that are received in one step, by the size of the messages so far."""
+MOST_AT_ONCE, MOST_BYTES = 10_000, 8 * 1024 * 1024
+"""Messages, and bytes by the size of the messages so far, that are received in one step."""
 ASSUMED_SIZE = 64 * 1024
 GIVE_BACK = 2.0
 """Seconds for giving back what a poller that is cancelled still has."""
@@ -49,29 +50,22 @@ class Handler(Protocol[Verdict]):
         """End each lease; the groups of which something comes again. Where it raises, it is called once more."""
 
 
-class Settlements(deque[tuple[list["Lease"], Verdict]]):
-    """Batches that ran, with what came of them: the supply of those who tell the queue."""
-
-    take = deque.popleft
-
-    def __bool__(self) -> bool:
-        return len(self) > 0
-
-
 class Poller(Generic[Verdict]):
     """Serves one queue for one function.
 
     `size` is that of the batches and `concurrency` how many of them are in progress at once, which may be `widened`
-    while they are short. Messages are received
-    ahead only as fast as they are done: a slow function takes none from other hosts that could handle them. `changed`
-    is called when nothing is left here.
+    while they are short. Messages are received ahead only as fast as they are done: a slow function takes none from
+    other hosts that could handle them. Of `suspect` messages one is held at a time. `changed` is called when nothing
+    is left here.
     """
 
     def __init__(
         self, queue: Queue, handler: Handler[Verdict], batcher: Batcher, leases: Leases, clock: Clock,
         *, size: int = 1, concurrency: int, widened: bool = False, changed: Callable[[], None],
+        suspect: Callable[[Lease], bool] = lambda lease: False,
     ) -> None:  # fmt: skip
         self.queue = queue
+        self._what = f"queue {queue.name!r}: an acknowledgement"
         self._handler = handler
         self._batcher = batcher
         self._leases = leases
@@ -81,9 +75,12 @@ class Poller(Generic[Verdict]):
         self._widened = concurrency * WIDER if widened else concurrency
         self._duration = 1.0
         self._changed = changed
+        self._suspects = Suspects(suspect)
         self._held: set[Lease] = set()
         self._settling: set[Lease] = set()
-        self._settlements: Settlements[Verdict] = Settlements()
+        """Of those held, the ones that are just being settled or given back."""
+        self._left: list[Lease] = []
+        """What had not begun when the poller was stopped."""
         self._intake = anyio.CancelScope()
         self._mean = float(ASSUMED_SIZE)
         self._running = 0
@@ -102,13 +99,12 @@ class Poller(Generic[Verdict]):
         with self._leases.kept(self.queue, self._held, self._lose):
             try:
                 async with anyio.create_task_group() as tasks:
-                    self._crew = Crew(tasks, self._concurrency, self._batcher, self._invoke)
-                    self._settlers = Crew(tasks, MOST_SETTLING, self._settlements, self._settle)
+                    self._crew = Crew(tasks, self._concurrency, self._batcher, self._invoke, self._settle)
                     if self._batcher.window:
                         tasks.start_soon(self._watch)
                     with self._intake:
                         await self._receive()
-                    await self._return(self._batcher.clear())
+                    await self._return([*self._left, *self._batcher.clear()])
                     while self._running:
                         self._ended = anyio.Event()
                         await self._ended.wait()
@@ -119,6 +115,7 @@ class Poller(Generic[Verdict]):
 
     def stop(self) -> None:
         """Receive no more, and begin nothing."""
+        self._left += self._batcher.clear()
         self._intake.cancel()
 
     async def is_idle(self) -> bool:
@@ -128,40 +125,32 @@ class Poller(Generic[Verdict]):
     # Into it.
 
     async def _receive(self) -> None:
-        failures = 0
         while True:
             while (room := self._room()) <= 0:
                 self._wanted = anyio.Event()
                 await self._wanted.wait()
             self._finished = 0
-            most = max(1, min(room, int(RECEIVED_AT_ONCE / self._mean)))
-            try:
-                self._take(await self.queue.receive(most, self._leases.seconds))
-                failures = 0
-            except Exception as error:
-                failures += 1
-                delay = ENGINE_POLICY.delay(failures)
-                told = "queue %r: nothing can be received (%s: %s); trying again in %.1f s"
-                log.error(told, self.queue.name, type(error).__name__, error, delay)  # noqa: TRY400
-                await self._clock.wait(anyio.Event(), self._clock.monotonic() + delay)
+            most = max(1, min(room, MOST_AT_ONCE, int(MOST_BYTES / self._mean)))
+            receive = partial(self.queue.receive, most, self._leases.seconds)
+            await self._take(await persist(receive, self._clock, f"queue {self.queue.name!r}: receiving"))
 
     def _room(self) -> int:
         """How many messages more may be held: for the tasks that are free, and as many as were done just now."""
         return self._size * self._crew.free + min(self._finished, MOST_AHEAD) - self._batcher.ready
 
-    def _take(self, leases: Sequence[Lease]) -> None:
+    async def _take(self, leases: Sequence[Lease]) -> None:
+        self._held.update(leases)
+        stay, back = self._suspects.sort(leases)
+        self._batcher.add(stay)
         if leases:
-            self._held.update(leases)
-            self._batcher.add(leases)
-            size = sum(len(lease.message.body) for lease in leases) / len(leases)
-            self._mean = (self._mean + size) / 2
+            self._mean = (self._mean + sum(map(size_of, leases)) / len(leases)) / 2
         self._look()
+        await self._return(back, LATER)
 
     def _look(self) -> None:
         """There may be a batch now, or a partial one may have become the first."""
-        if self._batcher:
-            self._crew.call()
-        elif self._batcher.window:
+        self._crew.call()
+        if self._batcher.window and not self._batcher:
             self._cut.set()
 
     async def _watch(self) -> None:
@@ -179,38 +168,36 @@ class Poller(Generic[Verdict]):
         if lost:
             log.warning("queue %r: %d lease(s) ran out: others may get these messages too", self.queue.name, len(lost))
             self._held -= lost
+            self._suspects.done(lost)
 
     # Through it, and out.
 
-    async def _invoke(self, batch: list[Lease]) -> None:
+    async def _invoke(self, batch: list[Lease]) -> Verdict | None:
+        """None where leases ran out while the batch waited here: the rest must not go ahead of what it lost."""
         self._running += 1
         self._look()
-        lent = batch if self._held.issuperset(batch) else [lease for lease in batch if lease in self._held]
-        if not lent:  # The leases ran out while they waited here.
-            return await self._end(batch, ())
+        if not self._held.issuperset(batch):
+            return None
         begun = time.monotonic()
-        verdict = await self._handler.invoke(lent)
+        verdict = await self._handler.invoke(batch)
         self._duration += (time.monotonic() - begun - self._duration) / 16
         self._crew.most = self._widened if self._duration < SHORT else self._concurrency
-        self._settlements.append((batch, verdict))
-        self._settlers.call()
-        return None
+        return verdict
 
-    async def _settle(self, settlement: tuple[list[Lease], Verdict]) -> None:
-        batch, verdict = settlement
-        failed: Collection[str] = ()
-
-        async def settle() -> None:
-            nonlocal failed
-            failed = await self._handler.settle(verdict)
-
-        self._settling.update(batch)
-        await persist(settle, self._clock, f"queue {self.queue.name!r}: an acknowledgement")
-        self._settling.difference_update(batch)
+    async def _settle(self, batch: list[Lease], verdict: Verdict | None) -> None:
+        failed: Collection[str]
+        if verdict is not None:
+            self._settling.update(batch)
+            failed = await persist(partial(self._handler.settle, verdict), self._clock, self._what)
+            self._settling.difference_update(batch)
+        else:
+            failed = {lease.message.group for lease in batch if lease.message.group is not None}
+            await self._return(self._held.intersection(batch))
         await self._end(batch, failed)
 
     async def _end(self, batch: list[Lease], failed: Collection[str]) -> None:
         self._held.difference_update(batch)
+        self._suspects.done(batch)
         self._running -= 1
         self._finished += len(batch)
         await self._return(self._batcher.done(batch, failed))
@@ -222,9 +209,10 @@ class Poller(Generic[Verdict]):
             if not self._batcher.waiting:
                 self._changed()
 
-    async def _return(self, leases: Collection[Lease]) -> None:
+    async def _return(self, leases: Collection[Lease], delay: float = 0.0) -> None:
         if leases:
             self._settling.update(leases)
-            await give_back(leases)
+            await give_back(leases, delay)
             self._settling.difference_update(leases)
             self._held.difference_update(leases)
+            self._suspects.done(leases)

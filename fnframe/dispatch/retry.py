@@ -6,6 +6,7 @@ import itertools
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import anyio
 import msgspec
@@ -15,6 +16,8 @@ from ..destination import masked
 from ..errors import FunctionNotFound, PayloadTooLarge, RecursionStopped
 
 log = logging.getLogger("fnframe.poller")
+
+Answer = TypeVar("Answer")
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
@@ -32,16 +35,16 @@ ENGINE_POLICY = RetryPolicy(base=0.1, cap=10.0)
 """Between tries of what an engine could not do just now: a full disk, a file that another process locks."""
 
 
-async def persist(call: Callable[[], Awaitable[object]], clock: Clock, what: str) -> None:
+async def persist(call: Callable[[], Awaitable[Answer]], clock: Clock, what: str) -> Answer:
     """Do something that must not be left undone, again and again until it does not raise."""
     for attempt in itertools.count(1):
         try:
-            await call()
-            return
+            return await call()
         except Exception as error:
             delay = ENGINE_POLICY.delay(attempt)
             log.error("%s failed (%s: %s); trying again in %.1f s", what, type(error).__name__, error, delay)  # noqa: TRY400
             await clock.wait(anyio.Event(), clock.monotonic() + delay)
+    raise AssertionError
 
 
 async def put_record(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..batch import moment
+from ..batch_event import moment
 from ..event import Event
 from ..trigger import kind_of
 from .carried import unwrapped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..batch import Span
+from ..batch_event import Span
 
 if TYPE_CHECKING:
     from ..engine.protocol import Record

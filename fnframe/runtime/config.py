@@ -32,13 +32,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `engine` is the URL of where events wait, and `engines` names other engines for single queues and streams,
     `{"queue:orders": "memory:"}`. A stream has `stream_partitions` from its beginning on, and keeps a record for
     `stream_retention` seconds, of each partition the newest `stream_records` (None: as many as the engine likes).
-    `max_environments` bounds the processes (None: 4 for each core),
-    and `max_waiting` the invocations that wait for one before they are throttled. An environment that was
-    idle for `idle_timeout` is ended. `start_method` says whether environments are forked from the template or
-    spawned as fresh interpreters (None: forked where that is safe). `queue_bound` is the number of events that a queue
-    accepts. When the app ends, what runs has `grace` to finish. Retries wait a random time that doubles from
-    `retry_base` up to `retry_cap`. `log_format` is the form of the log lines of `fnframe run` (None: the command's
-    own).
+    `max_environments` bounds the processes (None: 4 for each core), and `max_waiting` the invocations that wait for
+    one before they are throttled. An environment that was idle for `idle_timeout` is ended. `start_method` says
+    whether environments are forked from the template or spawned as fresh interpreters (None: forked where that is
+    safe). `queue_bound` is the number of events that a queue accepts. When the app ends, what runs has `grace` to
+    finish. What a host that dies has taken from queues and streams comes to another after `lease`. Retries wait a
+    random time that doubles from `retry_base` up to `retry_cap`. `log_format` is the form of the log lines of
+    `fnframe run` (None: the command's own).
 
     `tables` holds the settings of each kind of trigger or environment and of each plugin that has some, from the
     table of its name; `sources` tells for each key that was set where it was.
@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stream_retention: Seconds = 86_400.0
     stream_records: Count | None = None
     grace: Seconds = 10.0
+    lease: Annotated[float, msgspec.Meta(ge=1)] = 30.0
     retry_base: Seconds = 0.2
     retry_cap: Seconds = 60.0
     log_format: Literal["text", "json"] | None = None

@@ -91,6 +91,7 @@ class Running:
         self.delivery = Delivery(
             engine, self.dispatcher, self.destinations, clock, tasks,
             policy=RetryPolicy(settings.retry_base, settings.retry_cap),
+            lease=settings.lease,
             concurrency=2 * pool.max_environments,
         )  # fmt: skip
         self.filtered: Observer = None
@@ -280,6 +281,7 @@ class Running:
         self._closed = True
         self.delivery.end()
         with anyio.CancelScope(shield=True):
+            await self.delivery.ended()  # So that what ran was cancelled, and not ended with its environment.
             await self.pool.close()
             await self._bundle.close()
 

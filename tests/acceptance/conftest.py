@@ -15,7 +15,7 @@ def example(tmp_path):
     """Copy a folder of `examples/` beside the commands, without what a run leaves in it."""
 
     def example(name):
-        kept = shutil.ignore_patterns(".fnframe", "__pycache__", "thumbnails", "*.jsonl")
+        kept = shutil.ignore_patterns(".fnframe", "__pycache__", "thumbnails", "data", "*.jsonl")
         return Path(shutil.copytree(TESTS.parent / "examples" / name, tmp_path / name, ignore=kept))
 
     return example

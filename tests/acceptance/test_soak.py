@@ -31,6 +31,17 @@ def test_each_way_to_misbehave_is_its_own_outcome_and_hurts_nobody(backend):
     assert "held: each its own outcome" in told
 
 
+def test_hosts_that_are_killed_lose_nothing_and_keep_order():
+    told = soak("kills", "--kills", "3", "--events", "200", "--lease", "1")
+    assert "nothing lost, nothing out of order" in told
+
+
+@pytest.mark.parametrize("engine", ["memory", "sqlite"])
+def test_a_long_stream_is_worked_off_in_bounded_memory(engine):
+    told = soak("stream", "--records", "10000", "--engine", engine, "--most", "40")
+    assert "all done, memory bounded" in told
+
+
 @BACKENDS
 def test_each_file_is_delivered_once_and_complete_whatever_is_done_to_it(backend):
     told = soak("files", "--divide", "100", "--backend", backend)
@@ -39,3 +50,7 @@ def test_each_file_is_delivered_once_and_complete_whatever_is_done_to_it(backend
 
 def test_of_several_processes_one_fires_each_instant():
     assert " 0 missing, 0 more than once; " in soak("cron", "--processes", "3", "--seconds", "2")
+
+
+def test_the_bill_of_a_large_ledger_is_what_its_rows_say():
+    assert "equal to the last unit" in soak("ledger", "--rows", "10000")

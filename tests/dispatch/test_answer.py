@@ -28,7 +28,7 @@ def answer(payload: bytes, content_type: str = "application/json") -> Success:
     ],
 )  # fmt: skip
 def test_all_is_done(payload):
-    assert failures(answer(payload), NAMES) == []
+    assert failures(answer(payload), lambda: NAMES) == []
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_all_is_done(payload):
     ],
 )
 def test_only_these_failed(payload, failed):
-    assert failures(answer(payload), NAMES) == failed
+    assert failures(answer(payload), lambda: NAMES) == failed
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_only_these_failed(payload, failed):
 )  # fmt: skip
 def test_the_whole_batch_failed(payload):
     with pytest.raises(InvalidAnswer):
-        failures(answer(payload), NAMES)
+        failures(answer(payload), lambda: NAMES)
 
 
 def test_an_answer_that_is_no_json_fails_the_whole_batch():
     with pytest.raises(InvalidAnswer, match="expected JSON, found application/octet-stream"):
-        failures(answer(b"\xff", "application/octet-stream"), NAMES)
+        failures(answer(b"\xff", "application/octet-stream"), lambda: NAMES)
 
 
 def test_a_window_needs_a_state():

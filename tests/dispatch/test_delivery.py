@@ -168,6 +168,51 @@ async def test_what_a_host_took_along_again_and_again_is_not_run_once_more():
     assert log.begun == []
 
 
+async def test_what_waited_too_long_is_not_run_any_more():
+    log, clock = Log(), ManualClock()
+    engine = MemoryEngine(EngineOptions(directory=Path(), clock=clock))
+    app = log.app(Orders(maximum_age=60.0))
+    await engine.queue("function:handle").send([Message("a", encode_envelope(Envelope(event_of([]), "r", "t")))])
+    await engine.queue("orders").send([Message("b", b'{"name":"b","fails":0}')])
+    clock.advance(21_601)
+    async with running(app, engine, clock) as host:
+        await drained(host, clock)
+    (letter,) = await engine.queue("function:handle").dead_letters()
+    assert letter.reason == "EventAgeExceeded: it waited too long"
+    (letter,) = await engine.queue("orders").dead_letters()
+    assert letter.reason == "EventAgeExceeded: older than 60 seconds"
+    assert log.begun == []
+
+
+async def test_what_ends_hosts_is_given_up_on_alone():
+    """Each host that ends takes along all that it received ahead, and that must not be condemned for it."""
+    clock = ManualClock()
+    engine = MemoryEngine(EngineOptions(directory=Path(), clock=clock))
+    begun: list[str] = []
+    app = App("deadly")
+
+    @app.function(Orders(batch_size=8, maximum_concurrency=1), isolation="inline")
+    async def handle(batch: Batch) -> None:
+        begun.extend(record.id for record in batch)
+        if any(record.data == "deadly" for record in batch):
+            await anyio.sleep_forever()
+
+    for number in range(20):
+        data = b'"deadly"' if number == 3 else b'"harmless"'
+        await engine.queue("orders").send([Message(f"m{number}", data, "g" if number > 15 else None)])
+    for _ in range(3):
+        begun.clear()
+        async with running(app, engine, clock, dies=True):
+            while "m3" not in begun:
+                clock.advance(0.1)
+                await anyio.lowlevel.checkpoint()
+        clock.advance(31)
+    assert begun == ["m3"]
+    async with running(app, engine, clock) as host:
+        await drained(host, clock)
+    assert [letter.message.id for letter in await engine.queue("orders").dead_letters()] == ["m3"]
+
+
 App_of_nothing = App("nothing")
 
 

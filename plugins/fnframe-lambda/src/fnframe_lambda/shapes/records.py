@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fnframe.batch import Item, Origin, bodies_of, origin_of
+from fnframe.batch_event import Item, Origin, bodies_of, origin_of
 
 from ..moments import seconds
 from ..trace import header_of
