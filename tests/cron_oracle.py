@@ -8,32 +8,37 @@ the clock shows the time fires.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 DAY = 86_400
+SECOND = dt.timedelta(seconds=1)
 
 
 class Job(NamedTuple):
-    """A schedule of minutes and hours, for every day; `hours` is None for `*`."""
+    """A schedule of minutes and hours, for every day. `chosen` is whether its hours are, and not `*` or `*/3`, say."""
 
     expression: str
     minutes: frozenset[int]
-    hours: frozenset[int] | None
+    hours: frozenset[int]
+    chosen: bool
 
-    def names(self, wall: int) -> bool:
-        minute, hour = wall // 60 % 60, wall // 3600 % 24
-        return minute in self.minutes and (self.hours is None or hour in self.hours)
+    def times(self) -> Iterator[int]:
+        """The times of a day, in seconds."""
+        for hour in self.hours:
+            for minute in self.minutes:
+                yield hour * 3600 + minute * 60
 
 
-def job(minutes: object, hours: object = None) -> Job:
-    """`job([0, 30])` is half-hourly, `job([30], [2])` daily at half past two."""
-    chosen = frozenset(minutes)
-    text = ",".join(map(str, sorted(chosen)))
-    if hours is None:
-        return Job(f"{text} * * * *", chosen, None)
-    return Job(f"{text} {','.join(map(str, sorted(hours)))} * * *", chosen, frozenset(hours))
+def job(minutes: Iterable[int], hours: Iterable[int] | int = 1) -> Job:
+    """`job([0, 30])` is half-hourly, `job([0], 3)` each third hour, `job([30], [2])` daily at half past two."""
+    minutes = frozenset(minutes)
+    text = ",".join(map(str, sorted(minutes)))
+    if isinstance(hours, int):
+        every = "*" if hours == 1 else f"*/{hours}"
+        return Job(f"{text} {every} * * *", minutes, frozenset(range(0, 24, hours)), chosen=False)
+    return Job(f"{text} {','.join(map(str, sorted(hours)))} * * *", minutes, frozenset(hours), chosen=True)
 
 
 class Wall:
@@ -47,16 +52,16 @@ class Wall:
             self.instants.setdefault(wall, []).append(instant)
 
     def firings(self, job: Job, begin: int, end: int) -> list[int]:
-        """The instants from `begin` until before `end`; both must lie a day or more inside of what is known."""
+        """The instants from `begin` until before `end`; both must lie two days or more inside of what is known."""
         fired = set()
-        for wall in range(min(self.shows.values()), max(self.shows.values()) + 60, 60):
-            if job.names(wall):
-                fired.update(self._instants(wall, fixed=job.hours is not None))
+        for day in range((begin - DAY) // DAY * DAY, end + DAY, DAY):
+            for time in job.times():
+                fired.update(self._instants(day + time, chosen=job.chosen))
         return sorted(instant for instant in fired if begin <= instant < end)
 
-    def _instants(self, wall: int, *, fixed: bool) -> list[int]:
+    def _instants(self, wall: int, *, chosen: bool) -> list[int]:
         showing = self.instants.get(wall, [])
-        if not fixed:
+        if not chosen:
             return showing
         return [showing[0] if showing else self._behind_gap(wall)]
 
@@ -68,17 +73,16 @@ class Wall:
 
 def wall_at(zone: ZoneInfo, instant: int) -> int:
     """What the clock shows, in seconds as if the zone were UTC."""
-    shown = dt.datetime.fromtimestamp(instant, zone).replace(tzinfo=dt.UTC)
-    return int(shown.timestamp())
+    return instant + dt.datetime.fromtimestamp(instant, zone).utcoffset() // SECOND
 
 
 def transitions(zone: str, begin: int, end: int) -> Iterator[int]:
-    """The instants at which the zone's clocks are set, looked for hour by hour, to the minute."""
+    """The instants at which the zone's clocks are set, looked for every two hours, to the minute."""
     info = ZoneInfo(zone)
     before = wall_at(info, begin) - begin
-    for hour in range(begin, end, 3600):
-        if wall_at(info, hour + 3600) - hour - 3600 != before:
-            for minute in range(hour + 60, hour + 3660, 60):
+    for hour in range(begin, end, 7200):
+        if wall_at(info, hour + 7200) - hour - 7200 != before:
+            for minute in range(hour + 60, hour + 7260, 60):
                 if wall_at(info, minute) - minute != before:
                     yield minute
                     before = wall_at(info, minute) - minute

@@ -12,7 +12,7 @@ from anyio.lowlevel import checkpoint
 from fnframe_cron import Cron, Schedules, Tick
 from fnframe_cron.schedules import lifespan
 
-from fnframe import Event, Function, Manifest, QueueFull
+from fnframe import EngineFailed, Event, Function, Manifest, QueueFull
 from fnframe.testing.clock import ManualClock
 
 
@@ -22,13 +22,15 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 class Values:
-    """`fnframe.State` in a dictionary."""
+    """`fnframe.State` in a dictionary; `broken` as an engine whose disk is full."""
 
     def __init__(self) -> None:
         self.values: dict[str, bytes] = {}
+        self.broken = False
 
     async def get(self, key: str) -> bytes | None:
         await checkpoint()
+        self._check()
         return self.values.get(key)
 
     async def put(self, key: str, value: bytes) -> None:
@@ -36,6 +38,7 @@ class Values:
 
     async def compare_and_set(self, key: str, expected: bytes | None, value: bytes) -> bool:
         await checkpoint()
+        self._check()
         if self.values.get(key) != expected:
             return False
         self.values[key] = value
@@ -46,6 +49,10 @@ class Values:
 
     async def items(self, prefix: str = "") -> list[tuple[str, bytes]]:
         return sorted(item for item in self.values.items() if item[0].startswith(prefix))
+
+    def _check(self) -> None:
+        if self.broken:
+            raise EngineFailed("the disk is full")
 
 
 class Engine:

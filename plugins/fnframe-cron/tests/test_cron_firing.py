@@ -12,6 +12,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from fnframe_cron import Cron
 from fnframe_cron.entry import PUNCTUAL
+from fnframe_cron.progress import Ledger, Progress
 
 from fnframe.testing.clock import ManualClock
 
@@ -240,15 +241,24 @@ async def test_a_window_longer_than_the_period_keeps_order_and_loses_nothing(fir
         assert fired_at == sorted(fired_at)
 
 
-async def test_what_its_window_still_delays_is_not_missed(fired, engine):
-    """Found after an outage: the newest of those that are due fires, and what is due later fires then."""
-    cron = Cron("*/10 * * * *", window=600, name="n")
-    await fired(1, cron)
-    engine.clock.advance(5 * HOUR)
-    (first,) = await fired(0.5, cron)
-    assert BEGIN + 5 * HOUR - 1200 <= first <= BEGIN + 5 * HOUR
-    later = await fired(HOUR, cron)
-    assert later == list(range(first + 600, first + 600 * (len(later) + 1), 600))
+@pytest.mark.parametrize("outage", range(18_000, 18_600, 90))
+async def test_what_was_missed_and_what_its_window_still_delays(kit, fired, engine, outage):
+    """After an outage it is due what would have fired without one."""
+    crons = {misfire: Cron("*/5 * * * *", window=600, grace=900, misfire=misfire) for misfire in ("once", "all")}
+    never_down = kit.Engine(ManualClock(BEGIN))
+    await fired(7 * HOUR, crons["all"], engine=never_down)
+    due = {tick.scheduled.timestamp(): tick.fired.timestamp() for tick in never_down.ticks}
+    for misfire, cron in crons.items():
+        engine = kit.Engine(ManualClock(BEGIN))
+        await fired(1, cron, engine=engine)
+        engine.clock.advance(outage)
+        now = engine.clock.time()
+        expected = [instant for instant, at in due.items() if now - 900 <= at <= now]
+        found = await fired(0.001, cron, engine=engine)
+        assert found == (expected if misfire == "all" else expected[-1:])
+        await fired(HOUR, cron, engine=engine)
+        later = {tick.scheduled.timestamp(): tick.fired.timestamp() for tick in engine.ticks[len(found) :]}
+        assert later == {instant: at for instant, at in due.items() if now < at <= now + HOUR + 0.001}
 
 
 # Several processes, restarts, and an engine that refuses.
@@ -279,6 +289,18 @@ async def test_a_process_that_stood_still_for_hours_repeats_nothing(kit, engine,
     assert len(engine.events) == 1
 
 
+async def test_who_comes_late_undoes_no_progress(engine):
+    state = engine.state("any")
+    early, late = Ledger(state, "progress"), Ledger(state, "progress")
+    for ledger in (early, late):
+        assert await ledger.begin(BEGIN, BEGIN) == Progress(BEGIN)
+    await early.note(Progress(BEGIN + 20, BEGIN + 20), BEGIN + 20)
+    await late.note(Progress(BEGIN + 10, BEGIN + 10), BEGIN + 20)
+    assert await late.read(BEGIN + 20) == Progress(BEGIN + 20, BEGIN + 20)
+    await late.note(Progress(BEGIN + 30), BEGIN + 30)
+    assert await early.read(BEGIN + 30) == Progress(BEGIN + 30)
+
+
 async def test_a_crash_between_event_and_note_repeats_the_event_and_the_engine_takes_it_once(fired, engine):
     cron = Cron("0 * * * *")
     await fired(1, cron)
@@ -300,6 +322,34 @@ async def test_a_full_queue_delays_and_loses_nothing(kit, engine, clock, caplog)
         assert caplog.text.count("cannot fire now and is tried again each second") == 1
         engine.full = False
         await kit.pass_time(clock, MINUTE)
+    assert engine.instants == [BEGIN + MINUTE, BEGIN + 2 * MINUTE]
+
+
+async def test_an_engine_that_fails_before_the_first_firing_is_asked_again(kit, engine, clock, caplog):
+    cron = Cron("* * * * *")
+    state = engine.state(f"sweep:{cron.identity()}")
+    state.broken = True
+    with caplog.at_level(logging.WARNING, "fnframe.cron"):
+        async with kit.serving(kit.Recorder(cron, engine)):
+            await kit.pass_time(clock, 30)
+            assert engine.events == []
+            state.broken = False
+            await kit.pass_time(clock, 40)
+    assert engine.instants == [BEGIN + MINUTE]
+    assert caplog.text.count("is tried again each second: the disk is full") == 1
+
+
+async def test_an_engine_that_fails_after_an_event_gets_it_again(kit, engine, clock, caplog):
+    """It has the event, and could not note that: the event is the same, so it is taken once."""
+    cron = Cron("* * * * *")
+    async with kit.serving(kit.Recorder(cron, engine)):
+        await kit.at_rest(clock)
+        state = engine.state(f"sweep:{cron.identity()}")
+        state.broken = True
+        await kit.pass_time(clock, 70)
+        assert engine.instants == [BEGIN + MINUTE]
+        state.broken = False
+        await kit.pass_time(clock, 60)
     assert engine.instants == [BEGIN + MINUTE, BEGIN + 2 * MINUTE]
 
 
@@ -366,6 +416,17 @@ async def test_a_clock_that_was_years_ahead_is_forgotten(kit, engine, clock, cap
             await kit.pass_time(clock, HOUR)
             assert engine.instants[2:] == [BEGIN + 2 * HOUR]
     assert "the clock was set back by more than 3 hours: schedules go on from now" in caplog.text
+
+
+async def test_a_clock_that_is_set_back_before_all_is_planned(kit, engine, clock):
+    crons = [Cron("0 * * * *", name=f"n{n}") for n in range(700)]
+    clock.step(10 * 365 * DAY)
+    async with kit.serving(*(kit.Recorder(cron, engine) for cron in crons)):
+        clock.step(-10 * 365 * DAY)
+        await kit.pass_time(clock, HOUR)
+    assert engine.instants == [BEGIN + HOUR] * 700
+    noted = [value for state in engine.states.values() for value in state.values.values()]
+    assert noted == [b'{"done":%d,"fired":%d}' % (BEGIN + HOUR, BEGIN + HOUR)] * 700
 
 
 async def test_a_clock_that_was_years_ahead_before_the_start_is_forgotten(fired, engine):

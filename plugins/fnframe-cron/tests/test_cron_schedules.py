@@ -96,6 +96,39 @@ async def test_nothing_is_left_of_what_was_removed(kit, engine, clock):
     assert list(engine.state("cron").values) == ["version"]
 
 
+async def test_nothing_is_left_of_what_was_replaced(kit, engine, clock):
+    async with kit.process(engine) as schedules:
+        await schedules.add("sales", "sweep", "* * * * *")
+        await kit.pass_steps(clock, 90)
+        await schedules.add("sales", "sweep", "*/2 * * * *", replace=True)
+        await kit.pass_steps(clock, 200)
+        assert len(engine.state("cron").values) == 3  # The schedule, its progress, and the version.
+
+
+async def test_what_another_process_removed_is_forgotten_here(kit, engine, clock):
+    async with kit.process(engine) as first, kit.process(engine) as second:
+        await first.add("sales", "sweep", "* * * * *")
+        await first.add("once", "sweep", "at(2027-01-15T08:01:00)")
+        await kit.pass_steps(clock, 2 * REFRESH)
+        assert len(second._entries) == 2
+        await first.remove("sales")
+        await kit.pass_steps(clock, 90)
+        assert (first._entries, second._entries, second._agenda._entries) == ({}, {}, {})
+    assert engine.instants == [BEGIN + 60]
+
+
+async def test_an_engine_that_fails_is_asked_again(kit, engine, clock, caplog):
+    async with kit.process(engine) as first:
+        await first.add("sales", "sweep", "*/10 * * * *")
+    engine.state("cron").broken = True
+    async with kit.process(engine):
+        await kit.pass_steps(clock, 60)
+        engine.state("cron").broken = False
+        await kit.pass_steps(clock, 600)
+    assert engine.instants == [BEGIN + 600]
+    assert "what was added by others is not known now, and looked for again: the disk is full" in caplog.text
+
+
 async def test_each_is_told_from_the_other(kit, engine, clock):
     """Two of one time and one function are two schedules: both fire."""
     async with kit.process(engine) as schedules:

@@ -84,12 +84,16 @@ class Agenda:
         now = self._clock.time()
         for _ in range(min(most, len(self._unplanned))):
             entry = self._unplanned.popleft()
-            if entry.is_over:
-                self._entries.pop(entry, None)
-            elif (due := await entry.plan(now)) is not None:
-                self._put(entry, due)
+            try:
+                due = None if entry.is_over else await entry.plan(now)
+                if due is None:
+                    await entry.ended()
+            except FnframeError as error:
+                self._refuse(entry, now, error)
             else:
-                await entry.ended()
+                self._refused.discard(entry)
+                if due is not None:
+                    self._put(entry, due)
 
     def _put(self, entry: Entry, due: float) -> None:
         heapq.heappush(self._heap, (due, next(self._order), entry))
@@ -124,13 +128,16 @@ class Agenda:
         try:
             await entry.fire(now)
         except FnframeError as error:
-            if entry not in self._refused:
-                self._refused.add(entry)
-                log.warning("%s cannot fire now and is tried again each second: %s", entry.title, error)
-            self._put(entry, now + AGAIN)
+            self._refuse(entry, now, error)
         else:
-            self._refused.discard(entry)
             self._unplanned.append(entry)
+
+    def _refuse(self, entry: Entry, now: float, error: FnframeError) -> None:
+        """The engine cannot do it now, or the function is gone: try again."""
+        if entry not in self._refused:
+            self._refused.add(entry)
+            log.warning("%s cannot fire now and is tried again each second: %s", entry.title, error)
+        self._put(entry, now + AGAIN)
 
     async def _rest(self) -> None:
         self._changed = anyio.Event()

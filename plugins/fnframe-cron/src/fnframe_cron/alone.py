@@ -6,6 +6,7 @@ among Linux's abstract sockets is held as long as its process lives, and leaves 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -35,7 +36,11 @@ def alone(mappings: Sequence[Mapping]) -> Iterator[None]:
         try:
             held.bind(address)
             held.listen(1)
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:  # Where such sockets are forbidden, nothing can be said.
+                log.debug("whether another process runs the schedules too is not known: %s", error)
+                yield
+                return
             log.warning(
                 "process %s runs the schedules of app %r in %s too, and each of them fires in both, since the engine "
                 "is memory: set one that they share, such as engine = 'sqlite:///fnframe.db', or let one process run "

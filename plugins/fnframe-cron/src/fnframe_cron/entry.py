@@ -69,7 +69,7 @@ class Entry:
         return True
 
     async def ended(self) -> None:
-        """Called when no instant is left."""
+        """Called when it fires no more: no instant is left, or the schedule is gone."""
 
     async def plan(self, now: float) -> float | None:
         """Find the next instant, and when it is due; None where there is none."""
@@ -86,15 +86,14 @@ class Entry:
 
     def begin_anew(self, now: float) -> None:
         """Forget the past: the clock was wrong."""
-        self._progress = Progress(int(now))
+        self._progress = self._progress and Progress(int(now))
         self._due = 0.0
 
     async def fire(self, now: float) -> None:
         """Deal with what is due. Raises what `Mapping.enqueue` does, and then it is due still."""
-        assert self.instant is not None
-        assert self._progress is not None
-        if not await self._is_mine(now):
+        if self.instant is None or not await self._is_mine(now):
             return
+        assert self._progress is not None
         instant = self._choose(now)
         limit = PUNCTUAL if self.cron.misfire == "skip" else self.cron.grace
         fired = self._progress.fired

@@ -32,7 +32,7 @@ NICKNAMES = {
 UNITS = {"minute": 60, "hour": 3600, "day": 86_400}
 
 _CALL = re.compile(r"(\w+)\((.*)\)", re.ASCII)
-_RATE = re.compile(r"(\d+) ([a-z]+)", re.ASCII)
+_RATE = re.compile(r"(\d{1,5}) ([a-z]+)", re.ASCII)
 _AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 
 
@@ -116,7 +116,8 @@ def _rate(text: str, inside: str) -> Rate:
     if found is None or unit not in UNITS or int(found[1]) < 1:
         hint = "; for seconds write '*/10 * * * * *'" if unit.startswith("sec") else ""
         raise ConfigurationError(
-            f"Cron: {text!r} is no rate: write 'rate(5 minutes)', with a number from 1 and minutes, hours or days{hint}"
+            f"Cron: {text!r} is no rate: write 'rate(5 minutes)', with a number from 1 to 99,999 and minutes, hours or "
+            f"days{hint}"
         )
     right = unit if int(found[1]) == 1 else f"{unit}s"
     if found[2] != right:
@@ -128,9 +129,12 @@ def _at(text: str, inside: str) -> Once:
     try:
         moment = dt.datetime.fromisoformat(inside if _AT.fullmatch(inside) else "")
     except ValueError:
+        moment = dt.datetime.min
+    if not YEAR.low <= moment.year <= YEAR.high:
         raise ConfigurationError(
-            f"Cron: {text!r} names no moment: write 'at(2027-01-31T09:00:00)', and the time zone in tz="
-        ) from None
+            f"Cron: {text!r} names no moment from 1970 to 2099: write 'at(2027-01-31T09:00:00)', and the time zone in "
+            "tz="
+        )
     return Once(int(moment.replace(tzinfo=dt.UTC).timestamp()))
 
 

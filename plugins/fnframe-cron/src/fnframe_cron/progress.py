@@ -19,8 +19,9 @@ class Progress(msgspec.Struct, frozen=True):
     done: int
     fired: int | None = None
 
-    def is_credible(self, now: float) -> bool:
-        return self.done <= now + SETBACK
+    def credible(self, now: float) -> Progress:
+        """This, or a new beginning where it is of a time that a wrong clock showed."""
+        return self if self.done <= now + SETBACK else Progress(int(now))
 
 
 _encode = msgspec.json.Encoder().encode
@@ -44,17 +45,14 @@ class Ledger:
             progress = await self.read(now)
             if progress is not None:
                 return progress
-            progress = Progress(since)
+            progress = Progress(since).credible(now)
             if await self._put(progress):
                 return progress
 
     async def read(self, now: float) -> Progress | None:
         """The progress now; None where there is none."""
         self._value = await self._state.get(self._key)
-        if self._value is None:
-            return None
-        progress = _decode(self._value)
-        return progress if progress.is_credible(now) else Progress(int(now))
+        return None if self._value is None else _decode(self._value).credible(now)
 
     async def note(self, progress: Progress, now: float) -> None:
         """Keep what is dealt with now, unless somebody has come further or the schedule is gone."""

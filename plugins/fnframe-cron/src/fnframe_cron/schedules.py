@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from fnframe import ConfigurationError, FunctionNotFound, PayloadTooLarge
+from fnframe import ConfigurationError, EngineFailed, FunctionNotFound, PayloadTooLarge
 from fnframe.event import encode_json, new_id
 
 from .agenda import Agenda
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from fnframe import Mapping
     from fnframe.lifespan import RunningApp, Services
+
+log = logging.getLogger("fnframe.cron")
 
 REFRESH = 10.0
 """Seconds after which what other processes added is known here."""
@@ -60,7 +63,7 @@ _decode_revision = msgspec.json.Decoder(_Revision).decode
 
 PREFIX = "schedule:"
 VERSION = "version"
-"""A key whose value changes with each change of the schedules."""
+"""A key whose value changes with each schedule that is added."""
 
 
 class Schedules:
@@ -104,7 +107,11 @@ class Schedules:
                         f"a schedule {name!r} is there already, which is another: remove it first, or give replace=True"
                     )
                 await self._state.put(key, value)
-            await self._tell()
+                if there is not None:
+                    await self._state.delete(_progress_key(there.revision))
+            # Others look for what is new; that something is gone they find when they would fire it.
+            self._version = new_id().encode()
+            await self._state.put(VERSION, self._version)
             self._use(name, stored)
 
     async def remove(self, name: str) -> bool:
@@ -113,6 +120,7 @@ class Schedules:
             stored = await self._stored(name)
             if stored is not None:
                 await self._forget(name, stored.revision)
+                self._drop(name)
             return stored is not None
 
     async def all(self) -> list[Schedule]:
@@ -134,12 +142,17 @@ class Schedules:
         self._serves = True
         self._version = None
         task_status.started()
+        clock = self._running.clock
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._agenda.run)
-            await self._refresh()
-            while self._running.shared:
-                await self._running.clock.wait(anyio.Event(), self._running.clock.monotonic() + REFRESH)
-                await self._refresh()
+            while True:
+                try:
+                    await self._refresh()
+                except EngineFailed as error:
+                    log.warning("what was added by others is not known now, and looked for again: %s", error)
+                if self._version is not None and not self._running.shared:
+                    break
+                await clock.wait(anyio.Event(), clock.monotonic() + REFRESH)
 
     async def has(self, name: str, revision: str) -> bool:
         """Whether a schedule is there still, whoever may have removed it."""
@@ -149,10 +162,13 @@ class Schedules:
         return value is not None and _decode_revision(value).revision == revision
 
     async def let_go(self, name: str, revision: str) -> None:
-        """Remove a schedule that has no time left."""
+        """Forget a schedule that has no time left, or that somebody removed."""
         async with self._changing:
             if await self.has(name, revision):
                 await self._forget(name, revision)
+            known = self._entries.get(name)
+            if known is not None and known.revision == revision:
+                self._drop(name)
 
     def _checked(self, name: str, function: str, cron: Cron, data: bytes) -> _Stored:
         if not isinstance(name, str) or not name or not name.isprintable():
@@ -174,20 +190,13 @@ class Schedules:
         value = await self._state.get(PREFIX + name)
         return None if value is None else _decode(value)
 
-    async def _tell(self) -> None:
-        """Let other processes know that something changed."""
-        self._version = new_id().encode()
-        await self._state.put(VERSION, self._version)
-
     async def _forget(self, name: str, revision: str) -> None:
         await self._state.delete(PREFIX + name)
         await self._state.delete(_progress_key(revision))
-        await self._tell()
-        self._drop(name)
 
     async def _refresh(self) -> None:
-        """Know what is stored, where something changed since."""
-        version = await self._state.get(VERSION)
+        """Know what is stored, where something was added since."""
+        version = await self._state.get(VERSION) or b""
         if version == self._version:
             return
         async with self._changing:
@@ -195,21 +204,20 @@ class Schedules:
             for name in self._entries.keys() - stored.keys():
                 self._drop(name)
             for number, (name, value) in enumerate(stored.items(), 1):
-                self._use(name, _decode(value))
+                known = self._entries.get(name)
+                if known is None or known.revision != _decode_revision(value).revision:
+                    self._use(name, _decode(value))
                 if number % SLICE == 0:
                     await checkpoint()
             self._version = version
 
     def _use(self, name: str, stored: _Stored) -> None:
-        """Plan a schedule, unless it is planned."""
-        known = self._entries.get(name)
-        if not self._serves or (known is not None and known.revision == stored.revision):
-            return
-        self._drop(name)
-
-        ledger = Ledger(self._state, _progress_key(stored.revision))
-        self._entries[name] = entry = _Added(self, name, stored, self._mapping(stored), ledger)
-        self._agenda.add(entry)
+        """Plan a schedule, where they are served here."""
+        if self._serves:
+            self._drop(name)
+            ledger = Ledger(self._state, _progress_key(stored.revision))
+            self._entries[name] = entry = _Added(self, name, stored, self._mapping(stored), ledger)
+            self._agenda.add(entry)
 
     def _drop(self, name: str) -> None:
         if name in self._entries:
