@@ -32,7 +32,7 @@ REQUEST_TOO_LARGE = "RequestEntityTooLargeException"
 RESPONSE_TOO_LARGE = "Function.ResponseSizeTooLarge"
 
 
-class Report(msgspec.Struct, frozen=True):
+class Report(msgspec.Struct, frozen=True, gc=False):
     """What one invocation used: measured figures, or None where nothing was measured; see docs/measurements.md.
 
     Times are in milliseconds, memory in MB (2**20 bytes). `duration_ms` is wall time from the moment the

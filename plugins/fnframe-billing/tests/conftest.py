@@ -4,7 +4,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
-from fnframe_billing.queries import cells
+from fnframe_billing.hours import cells
 from fnframe_billing.usage import Usage
 
 APPS = Path(__file__).parent / "apps"

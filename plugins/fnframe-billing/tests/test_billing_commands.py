@@ -26,7 +26,7 @@ from fnframe_billing import amounts, chart, table
 from fnframe_billing.bill import Cell, make_bill
 from fnframe_billing.book import find_book
 from fnframe_billing.ledger import Ledger
-from fnframe_billing.queries import Peaks
+from fnframe_billing.rows import Peaks
 from fnframe_billing.usage import Usage
 from hypothesis import given
 from hypothesis import strategies as st
@@ -156,7 +156,7 @@ def test_many_lines_are_cut_and_still_sum_up(fnframe, keep):
 
 
 def test_an_empty_month_and_no_ledger_say_so(fnframe, shop, november):
-    assert "nothing was used" in fnframe("bill", "--month", "2027-01").stdout
+    assert "nothing was used; the ledger has 2025-10-31 to 2025-11-10" in fnframe("bill", "--month", "2027-01").stdout
     (shop / ".fnframe" / "ledger.db").rename(shop / "gone.db")
     missing = fnframe("bill")
     assert missing.returncode == 2

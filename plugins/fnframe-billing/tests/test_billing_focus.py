@@ -18,9 +18,9 @@ from billing_reports import report, reports
 from fnframe_billing.bill import Cell, make_bill
 from fnframe_billing.book import find_book
 from fnframe_billing.focus import columns, to_focus
+from fnframe_billing.hours import uses
 from fnframe_billing.ledger import Ledger
 from fnframe_billing.money import decimal
-from fnframe_billing.queries import uses
 from fnframe_billing.schema import MEMORY
 from hypothesis import given
 from hypothesis import strategies as st

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_CEILING, Decimal
 
 import apsw
 import msgspec
@@ -13,12 +13,13 @@ from billing_reports import NOON, report, reports
 from fnframe_billing.bill import make_bill
 from fnframe_billing.book import find_book
 from fnframe_billing.figures import usage_of
+from fnframe_billing.hours import cells, extent
 from fnframe_billing.ledger import Ledger, Position, Reading, Spent
-from fnframe_billing.queries import cells, extent
 from fnframe_billing.schema import MEMORY, VERSION
 from fnframe_billing.usage import Usage
 from hypothesis import given
 from hypothesis import strategies as st
+from slow_bill import slow_bill
 
 from fnframe import ConfigurationError, Function
 
@@ -103,72 +104,18 @@ def test_each_is_kept_once_whoever_brings_it_again(found, data):
         assert len(rows(ledger, "SELECT * FROM invocations")) == len(before[0]) + len(added)
 
 
-# The bill from the rows, by somebody who trusts nothing but Decimal and takes his time.
-
-
-def slow_bill(ledger, book, free_tier):
-    """What each month costs in 1e-12, from `invocations` and `reservations` alone."""
-    months = {}
-    for memory, storage, provisioned, started, init, duration, requests, peak, cpu in rows(
-        ledger,
-        "SELECT memory_mb, storage_mb, provisioned, started_ms, init_us, duration_us, requests, peak_kb, cpu_us "
-        "FROM invocations JOIN kinds ON kinds.id = kind",
-    ):
-        moment = dt.datetime.fromtimestamp(started / 1000, dt.UTC)
-        meters = months.setdefault((moment.year, moment.month), {})
-        time = Decimal(duration)
-        handler = max(Decimal(1), (time / 1000).to_integral_value(ROUND_CEILING))
-        if book.init_billed and init is not None:
-            time += init
-        billed = max(Decimal(1), (time / 1000).to_integral_value(ROUND_CEILING))
-        seconds = billed / 1000
-
-        def add(meter, amount, meters=meters):
-            meters[meter] = meters.get(meter, Decimal(0)) + amount
-
-        add("requests", Decimal(requests))
-        add("provisioned-compute" if provisioned else "compute", seconds * memory / 1024)
-        add("storage", seconds * (storage - 512) / 1024)
-        add("cpu", Decimal(duration if cpu is None else cpu) / 1_000_000)
-        peak_mb = Decimal(memory) if peak is None else (Decimal(peak) / 1024).to_integral_value(ROUND_CEILING)
-        add("memory", handler / 1000 * peak_mb / 1024)
-    for memory, begun, reserved in rows(
-        ledger, "SELECT memory_mb, begun_ms, reserved_ms FROM reservations JOIN kinds ON kinds.id = kind"
-    ):
-        moment = dt.datetime.fromtimestamp(begun / 1000, dt.UTC)
-        meters = months.setdefault((moment.year, moment.month), {})
-        meters["provisioned"] = meters.get("provisioned", Decimal(0)) + Decimal(reserved) / 1000 * memory / 1024
-    return sum(_slow_month(book, meters, free_tier) for meters in months.values())
-
-
-def _slow_month(book, meters, free_tier):
-    total = Decimal(0)
-    known = {price.meter for price in book.price_list()}
-    for price in book.price_list():
-        left = meters.get(price.meter, Decimal(0))
-        if price.meter == "compute" and "provisioned-compute" not in known:
-            left += meters.get("provisioned-compute", Decimal(0))
-        if free_tier:
-            left = max(Decimal(0), left - price.free)
-        begin = Decimal(0)
-        for tier in price.steps():
-            width = left if tier.up_to is None else min(left, tier.up_to - begin)
-            total += width * tier.price / price.per
-            left -= width
-            begin = Decimal(tier.up_to or 0)
-    return int((total * 10**12).quantize(Decimal(1), ROUND_HALF_EVEN))
+# The bill from its rows.
 
 
 @given(st.lists(reports, max_size=25), st.sampled_from(["lambda-x86", "lambda-arm", "own-machine"]), st.booleans())
 def test_the_bill_is_what_its_rows_say(found, name, free_tier):
     book = find_book(name, None)
     warm = Function(name="warm", where="", memory=1536, provisioned_concurrency=3)
-    with localcontext() as context, Ledger(MEMORY) as ledger:
-        context.prec = 60
+    with Ledger(MEMORY) as ledger:
         ledger.write(found)
         ledger.reserve("run", [warm], "node", int(NOON.timestamp() * 1000), 300_000)
         connection = ledger.reader()
-        expected = slow_bill(ledger, book, free_tier)
+        expected = slow_bill(connection, book, free_tier)
         for by in ("function", "trigger", "tenant", "tag", "tag:team", "day", "memory", "outcome"):
             counted = cells(connection, BEGIN, END, by=by, init_billed=book.init_billed)
             bill = make_bill(book, counted, BEGIN, END, by=by, free_tier=free_tier)

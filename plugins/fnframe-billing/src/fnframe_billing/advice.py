@@ -14,7 +14,7 @@ from .usage import Usage
 
 if TYPE_CHECKING:
     from .book import PriceBook
-    from .queries import Peaks
+    from .rows import Peaks
     from .table import Styled
 
 LEAST, STEP = 128, 64

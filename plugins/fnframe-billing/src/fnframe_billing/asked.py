@@ -18,7 +18,8 @@ from .bill import Bill, Cell, make_bill
 from .billing import next_month
 from .book import PriceBook, find_book
 from .focus import Version, to_focus
-from .queries import cells, peaks, used_by_memory, uses
+from .hours import Extent, cells, extent, used_by_memory, uses
+from .rows import peaks
 from .schema import MEMORY, open_to_read
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class Asked(NamedTuple):
     def cells(self, days: Days, by: str) -> list[Cell]:
         """What each group used on each of these days."""
         return list(cells(self.connection, *days, by=by, init_billed=self.book.init_billed))
+
+    def extent(self) -> Extent | None:
+        """The days of which the ledger has something."""
+        return extent(self.connection)
 
     def focus(self, days: Days, version: Version) -> str:
         """The bill of these days in the form of FOCUS."""

@@ -15,9 +15,9 @@ from fnframe import Report
 
 from .bill import Bill, make_bill
 from .figures import usage_of
+from .hours import cells
 from .money import UNIT
 from .pricing import list_price
-from .queries import cells
 from .usage import GB_S
 
 if TYPE_CHECKING:

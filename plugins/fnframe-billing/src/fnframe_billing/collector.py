@@ -17,7 +17,7 @@ from anyio.to_thread import run_sync
 from fnframe import ConfigurationError
 
 from .ledger import Position
-from .queries import UsageRow, usage_after
+from .rows import UsageRow, usage_after
 from .usage import GB_S
 
 if TYPE_CHECKING:

@@ -62,7 +62,7 @@ def bill(
         elif format == "focus":
             tell(asked.focus(days, focus))
         else:
-            _print(bill_lines(found, asked.app, today()))
+            _print(bill_lines(found, asked.app, today(), asked.extent()))
     return 0
 
 

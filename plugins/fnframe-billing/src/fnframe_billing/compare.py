@@ -11,7 +11,7 @@ from fnframe.errors import nearest
 from .amounts import change, decimals_for, money, paid, shown
 from .bill import Bill, make_bill
 from .book import find_book
-from .queries import cells, functions
+from .hours import cells, functions
 from .table import Styled, period_text, short
 
 if TYPE_CHECKING:

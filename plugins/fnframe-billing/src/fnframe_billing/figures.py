@@ -53,7 +53,7 @@ def figures(report: Report) -> Figures:
         init,
         handler_ms,
         handler_ms if billed_ms is None else billed_ms,
-        1 if report.event_bytes <= FIRST_CHUNK else _requests(report),
+        requests_of(report),
         peak,
         cpu,
         duration if cpu is None else cpu,
@@ -81,8 +81,8 @@ def usage_of(report: Report, *, init_billed: bool) -> Usage:
     )
 
 
-def _requests(report: Report) -> int:
+def requests_of(report: Report) -> int:
     """Lambda counts large events several times where nobody waits for them."""
-    if report.invocation_type != "asynchronous":
+    if report.invocation_type != "asynchronous" or report.event_bytes <= FIRST_CHUNK:
         return 1
     return 1 + -(-(report.event_bytes - FIRST_CHUNK) // CHUNK)

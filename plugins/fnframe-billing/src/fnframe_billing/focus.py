@@ -19,7 +19,7 @@ from .usage import METERS, Usage
 
 if TYPE_CHECKING:
     from .book import PriceBook
-    from .queries import Use
+    from .hours import Use
 
 Version = Literal["1.2", "1.4"]
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import apsw
 import msgspec
 
-from .figures import Figures, figures, is_billed
-from .queries import used_since
+from .figures import FIRST_CHUNK, is_billed, requests_of
+from .hours import used_since
+from .rows import BILLED_MS, HANDLER_MS
 from .schema import MEMORY, memory_name, open_to_read, open_to_write
 from .usage import Usage
 
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from .scope import Scope
 
 HOUR_MS = 3_600_000
-
-ROWS_AT_ONCE = 250
-"""Rows of one statement: each step into SQLite lets go of the interpreter, so there must be few."""
 
 PRUNED_AT_ONCE = 20_000
 
@@ -198,23 +194,30 @@ class Ledger:
 
     def _insert(self, reports: Sequence[Report]) -> None:
         connection = self._connection()
+        before = connection.execute("SELECT ifnull(max(id), 0) FROM invocations").get
         values: list[Any] = []
-        hours: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0] * 8)
         for report in reports:
-            kind = self._kind_of(report)
-            found = figures(report)
-            started_ms = int(report.started_at.timestamp() * 1000)
+            init, peak, cpu = report.init_duration_ms, report.max_memory_used_mb, report.cpu_ms
             values += (
-                report.request_id, report.attempt, kind, started_ms, round(report.queued_ms * 1000), found.init_us,
-                found.duration_us, found.requests, found.peak_kb, found.measured_cpu_us, report.trace_id,
-            )  # fmt: skip
-            _count(hours[started_ms // HOUR_MS, kind], found)
-        step = ROWS_AT_ONCE * len(_ROW)
-        for begin in range(0, len(values), step):
-            part = values[begin : begin + step]
-            connection.execute(_insertion(len(part) // len(_ROW)), part)
-        for (hour, kind), sums in hours.items():
-            connection.execute(_ADD, (hour, kind, *sums))
+                report.request_id,
+                report.attempt,
+                self._kind_of(report),
+                int(report.started_at.timestamp() * 1000),
+                round(report.queued_ms * 1000),
+                None if init is None else round(init * 1000),
+                round(report.duration_ms * 1000),
+                1 if report.event_bytes <= FIRST_CHUNK else requests_of(report),
+                None if peak is None else round(peak * 1024),
+                None if cpu is None else round(cpu * 1000),
+                report.trace_id,
+            )
+        begin = 0
+        for size, statement in _INSERTIONS:
+            while begin + size * len(_ROW) <= len(values):
+                end = begin + size * len(_ROW)
+                connection.execute(statement, values[begin:end])
+                begin = end
+        connection.execute(_SUM_UP, (before,))
 
     def _new(self, reports: Sequence[Report]) -> list[Report]:
         """Those that are not in the ledger yet, each once."""
@@ -262,17 +265,6 @@ def _step(connection: apsw.Connection, begin: str, commit: str, undo: str) -> It
         raise
 
 
-def _count(sums: list[int], found: Figures) -> None:
-    """Add one invocation to the sums of its hour."""
-    sums[0] += 1
-    sums[1] += found.requests
-    sums[2] += found.billed_ms
-    sums[3] += found.handler_ms
-    sums[4] += found.cpu_us
-    sums[5] += found.resident_mb_ms
-    sums[6] += found.peak_kb is None or found.measured_cpu_us is None
-
-
 def _tags(tags: Mapping[str, str]) -> str:
     return json.dumps(tags, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
@@ -305,17 +297,26 @@ def _added(columns: Sequence[str]) -> str:
     return ", ".join(f"{name} = {name} + excluded.{name}" for name in columns)
 
 
-@lru_cache(maxsize=ROWS_AT_ONCE)
 def _insertion(rows: int) -> str:
     return f"INSERT INTO invocations ({_listed(_ROW)}) VALUES {','.join([f'({_marks(_ROW)})'] * rows)}"
 
 
+# Of few sizes, since each is parsed once; and large, since each step into SQLite lets go of the interpreter.
+_INSERTIONS = [(size, _insertion(size)) for size in (256, 64, 16, 4, 1)]
 _ADD_KIND = f"INSERT INTO kinds ({_listed(_KINDS)}) VALUES ({_marks(_KINDS)}) ON CONFLICT DO NOTHING"
 _KIND = f"SELECT id FROM kinds WHERE ({_listed(_KINDS)}) = ({_marks(_KINDS)})"
 _ADD = (
     f"INSERT INTO hourly (hour, kind, {_listed(_SUMS)}) VALUES (?, ?, {_marks(_SUMS)}) "
     f"ON CONFLICT DO UPDATE SET {_added(_SUMS)}"
 )
+_SUM_UP = f"""
+    INSERT INTO hourly (hour, kind, {_listed(_SUMS)})
+    SELECT started_ms / {HOUR_MS}, kind, count(*), sum(requests), sum({BILLED_MS}), sum({HANDLER_MS}),
+        sum(ifnull(cpu_us, duration_us)), sum(ifnull((peak_kb + 1023) / 1024, memory_mb) * {HANDLER_MS}),
+        sum(peak_kb IS NULL OR cpu_us IS NULL), 0
+    FROM invocations JOIN kinds ON kinds.id = kind WHERE invocations.id > ? GROUP BY 1, 2
+    ON CONFLICT DO UPDATE SET {_added(_SUMS)}
+"""
 _RESERVE = "INSERT INTO reservations VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _SPENT = f"SELECT {_listed(_USAGE)} FROM spent WHERE (budget, subject, period) = (?, ?, ?)"
 _SPEND = (

@@ -16,6 +16,7 @@ from .usage import METERS, Usage
 
 if TYPE_CHECKING:
     from .bill import Bill
+    from .hours import Extent
     from .pricing import Charge
 
 Styled = tuple[str, str]
@@ -38,14 +39,14 @@ LABELS = {
 }
 
 
-def bill_lines(bill: Bill, app: str, today: dt.date) -> Iterator[Styled]:
-    """The whole bill."""
+def bill_lines(bill: Bill, app: str, today: dt.date, extent: Extent | None = None) -> Iterator[Styled]:
+    """The whole bill; where it is empty, the days of which there is something."""
     book = bill.book
     yield f"{app}, {period_text(bill.begin, bill.end)}", "bold"
     yield f"{book.title} (price book {book.name} {book.version}), {book.currency}", "dim"
     yield "", ""
     if not bill.lines:
-        yield "nothing was used", ""
+        yield f"nothing was used{f'; the ledger has {extent.first} to {extent.last}' if extent else ''}", ""
         return
     decimals = decimals_for(bill.list_cost)
     yield from _groups(bill, decimals, today)

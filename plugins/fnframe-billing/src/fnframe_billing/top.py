@@ -12,7 +12,7 @@ from fnframe.commands import aligned, duration
 
 from .amounts import decimals_for, money, shown
 from .asked import month_of
-from .queries import Row, last_row, rows_after
+from .rows import Row, last_row, rows_after
 from .table import short
 
 if TYPE_CHECKING:

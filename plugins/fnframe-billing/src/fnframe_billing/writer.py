@@ -101,14 +101,17 @@ class Writer:
             self._write_all()
 
     def _write_all(self) -> None:
-        # Who waits is taken first: what he waits for was heard before.
+        # Who waits is taken first: what he waits for was heard before. What is heard from now on is gathered again.
         waiting = _drained(self._waiting, len(self._waiting))
+        left = len(self._heard)
         while True:
-            reports = _drained(self._heard, MOST_AT_ONCE)
+            reports = _drained(self._heard, min(left, MOST_AT_ONCE))
             spent = self._budgets.take()
-            if not reports and not spent:
+            if reports or spent:
+                self._write(reports, spent)
+            left -= len(reports)
+            if not left:
                 break
-            self._write(reports, spent)
         for event, token in waiting:
             with suppress(RuntimeError):  # Its event loop has ended.
                 from_thread.run_sync(event.set, token=token)
