@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,57 @@ async def test_a_remote_folder_is_polled_and_says_so(
     assert mapping.texts.endswith("looks every 0.02 s")
     assert f"Files('uploads'): {uploads} is a file system of the type nfs4" in caplog.text
     assert "looked through every 0.02 s; `Files(..., poll=...)` says how often" in caplog.text
+
+
+# In a namespace of its own a process may mount for itself.
+UNMOUNT = """
+import anyio, io, logging, subprocess, sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[1])
+from conftest import Files, Recorder, serving, until
+
+folder = Path(sys.argv[2])
+uploads, store = folder / "uploads", folder / "store"
+log = io.StringIO()
+logging.basicConfig(stream=log)
+store.mkdir()
+(store / "a").write_text("x")
+
+
+def mount(*arguments):
+    subprocess.run(arguments, check=True)
+
+
+async def main():
+    mount("mount", "--bind", store, uploads)
+    poll = float(sys.argv[3]) or None
+    mapping = Recorder(Files("uploads", events=("created", "removed"), poll=poll, settle=0.01), folder)
+    mapping.settings = Files.Settings(reconcile=0.05)
+    async with serving(mapping):
+        assert mapping.created == ["a"]
+        mount("umount", "-l", uploads)
+        (uploads / "hidden").write_text("x")
+        await until(lambda: "not mounted any more" in log.getvalue())
+        mount("mount", "--bind", store, uploads)
+        (uploads / "b").write_text("x")
+        await until(lambda: "b" in mapping.created)
+    assert mapping.created == ["a", "b"], mapping.created
+    assert mapping.removed == []
+
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.parametrize("poll", ["0", "0.02"], ids=["inotify", "polling"])
+def test_what_is_not_mounted_any_more_was_not_removed(uploads: Path, poll: str) -> None:
+    """The folder is there, empty: a network that is away for a moment must not look like the removal of everything."""
+    if subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs user namespaces, to mount for itself only")
+    command = [sys.executable, "-c", UNMOUNT, str(Path(__file__).parent), str(uploads.parent), poll]
+    run = subprocess.run(["unshare", "-Urm", *command], capture_output=True, text=True, check=False, timeout=50)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.anyio

@@ -13,6 +13,8 @@ _WAY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 PASS = _WAY | getattr(os, "O_PATH", os.O_RDONLY)
 """To open a directory as a place to look from; may be done where it may not be listed."""
 LIST = _WAY | os.O_RDONLY
+AWAY = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+"""Error numbers that say that there is no such directory: nothing, or something else, a link maybe."""
 
 _OPENAT2 = 437
 _HOW = struct.Struct("QQQ")  # flags, mode, resolve

@@ -17,6 +17,7 @@ from anyio.lowlevel import checkpoint
 from fnframe import Event, PayloadTooLarge, QueueFull, RecursionStopped
 
 from .bucket import Bucket
+from .mounts import mount_of, remote_mount
 from .names import name_of
 from .objects import ObjectCreated, ObjectRemoved
 from .pattern import Selection
@@ -54,8 +55,9 @@ class Ledger:
         self.root = str((mapping.directory / trigger.bucket).resolve())
         self.known: dict[str, Version] = {}
         self.delivered = 0
-        self.is_remote = False
-        """Whether others write to the folder of whom this machine's system does not know."""
+        self.mount = mount_of(self.root)
+        self.remote = remote_mount(self.root)
+        """What makes others write to the folder of whom this machine's system does not know, if anything does."""
         self._mapping = mapping
         self._source = f"files:{quote(trigger.bucket)}"
         self._selection = Selection(trigger.pattern, trigger.ignore)

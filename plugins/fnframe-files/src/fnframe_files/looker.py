@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import notes
 from .agenda import Hint
-from .beneath import Descent
+from .beneath import AWAY, Descent
 from .version import GONE, Sight, Version, glance, look
 
 if TYPE_CHECKING:
@@ -64,14 +65,17 @@ class Looker:
         ledger = entry.views[0][0]
         try:
             directory = self._descent.to(ledger.root, folder)
-        except (FileNotFoundError, NotADirectoryError):
-            return GONE
+        except OSError as error:
+            # That the whole folder is not there says nothing of its objects.
+            if error.errno in AWAY and Path(ledger.root).is_dir():
+                return GONE
+            raise
         if not entry.regular:
             sight = glance(directory, name)
             entry.regular = sight.version is not None
             if not entry.regular or sight.wait or _is_opened(entry, sight):
                 return sight
-        return look(directory, name, ask=not ledger.is_remote)
+        return look(directory, name, ask=ledger.remote is None)
 
     def _judge(self, entry: Entry, sight: Sight, version: Version) -> None:
         """Whether a file is complete: the system says so, or hinted at it, or nothing happens for a while."""

@@ -38,22 +38,35 @@ class Mount(NamedTuple):
         return self.type in _REMOTE or self.type.split(".")[0] == "fuse"
 
 
-def remote_mount(folder: str) -> Mount | None:
-    """The mount that makes a folder, an absolute path, remote: the one that it lies on, or one below it.
+def mount_of(folder: str) -> Mount | None:
+    """The mount that a folder, an absolute path, lies on; None where the system does not say."""
+    return _mounts(folder)[0]
 
-    None where there is none, or where the system does not say.
-    """
+
+def is_on(folder: str, mount: Mount | None) -> bool:
+    """Whether a folder still lies on a mount that it lay on before, or on one that came upon it since."""
+    now = mount_of(folder)
+    return mount is None or now is None or len(now.point) >= len(mount.point)
+
+
+def remote_mount(folder: str) -> Mount | None:
+    """The mount that makes a folder remote, the one that it lies on or one below it, if there is one."""
+    under, below = _mounts(folder)
+    return next((mount for mount in (under, *below) if mount is not None and mount.is_remote), None)
+
+
+def _mounts(folder: str) -> tuple[Mount | None, list[Mount]]:
+    """The one that a folder lies on, and those that lie below it."""
     try:
         with open(MOUNTS, errors="surrogateescape") as lines:
             mounts = [_mount(line) for line in lines]
     except OSError:
-        return None
+        return None, []
     # Of two on one point, the later hides the earlier.
     by_point = {mount.point.rstrip("/"): mount for mount in mounts}
     under = max((point for point in by_point if _is_in(folder, point)), key=len, default=None)
-    below = [point for point in by_point if _is_in(point, folder)]
-    candidates = [by_point[point] for point in ([under] if under is not None else []) + below]
-    return next((mount for mount in candidates if mount.is_remote), None)
+    below = [mount for point, mount in by_point.items() if point != folder and _is_in(point, folder)]
+    return (by_point[under] if under is not None else None), below
 
 
 def _mount(line: str) -> Mount:

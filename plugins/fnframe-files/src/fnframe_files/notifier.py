@@ -134,6 +134,8 @@ class Notifier:
                 continue
             elif mask & _LOST:
                 self._lose(number, mask, directory)
+            elif not name:
+                continue  # Of the directory itself: that it was unmounted, which the next one says too.
             elif mask & _IS_DIRECTORY:
                 self._hear_directory(mask, directory, name)
             else:

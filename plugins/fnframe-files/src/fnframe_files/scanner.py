@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 from . import notes
 from .agenda import Entry, Hint
-from .beneath import LIST, open_path
+from .beneath import AWAY, LIST, open_path
 from .directory import bucket_at
+from .mounts import is_on
 from .names import OWN
 from .tops import Tops
 from .version import version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from .agenda import Agenda
     from .directory import Directory
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("fnframe.files")
 
 Seen = dict["Ledger", set[str]]
-
-_AWAY = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
 class Scanner:
@@ -45,26 +44,31 @@ class Scanner:
         self._unseen: list[str] = []
         self._told = 0
 
-    def everything(self) -> Iterator[None]:
+    def everything(self) -> Generator[None, None, None]:
         """Find all that is new, and look for all that is not seen any more."""
         self.shut = False
         self._unseen.clear()
         if self._notifier is not None:
             self._notifier.begin()
         seen: Seen = {ledger: set() for ledger in self._ledgers}
-        for root in dict.fromkeys(ledger.root for ledger in self._ledgers):
-            yield from self._scan(bucket_at(root, self._ledgers), seen)
+        for root, mount in {ledger.root: ledger.mount for ledger in self._ledgers}.items():
+            if is_on(root, mount):
+                yield from self._scan(bucket_at(root, self._ledgers), seen)
+            else:
+                self._miss(root, "it is not mounted any more")
         if self._notifier is not None:
             self._notifier.end()
         for ledger in self._ledgers:
             # That a folder is not there, unmounted maybe, says nothing of its objects.
             if ledger.root not in self.missing:
-                unseen = (key for key in ledger.all_keys() if key not in seen[ledger])
-                yield from self._look_for(ledger, unseen, Hint.FOUND)
+                for key in ledger.all_keys():
+                    if key not in seen[ledger]:
+                        self._look_for(ledger, key, Hint.FOUND)
+                    yield
         self._first = False
         self._tell_unseen()
 
-    def follow(self) -> Iterator[None]:
+    def follow(self) -> Generator[None, None, None]:
         """Do what inotify told of directories."""
         notifier = self._notifier
         assert notifier is not None
@@ -137,13 +141,16 @@ class Scanner:
 
     def _fail(self, directory: Directory, error: OSError) -> None:
         if directory.is_bucket:
-            if directory.path not in self.missing:
-                log.warning("the folder %r cannot be looked into, waiting for it: %s", directory.path, error.strerror)
-            self.missing.add(directory.path)
-        elif error.errno not in _AWAY:
+            self._miss(directory.path, str(error.strerror))
+        elif error.errno not in AWAY:
             # Of what lies too deep for a path, nothing is to be hoped.
             self.shut = self.shut or error.errno != errno.ENAMETOOLONG
             self._unseen.append(f"{directory.path!r}: {error.strerror}")
+
+    def _miss(self, root: str, reason: str) -> None:
+        if root not in self.missing:
+            log.warning("the folder %r cannot be looked into, waiting for it: %s", root, reason)
+            self.missing.add(root)
 
     def _tell_unseen(self) -> None:
         """Say it when it is news, not at each scan."""
@@ -163,9 +170,10 @@ class Scanner:
                 prefixes.setdefault(ledger, []).append(prefix)
         for ledger, some in prefixes.items():
             tops = Tops(some)
-            yield from self._look_for(ledger, (key for key in ledger.all_keys() if tops.cover(key)), Hint.CHANGED)
+            for key in ledger.all_keys():
+                if tops.cover(key):
+                    self._look_for(ledger, key, Hint.CHANGED)
+                yield
 
-    def _look_for(self, ledger: Ledger, keys: Iterable[str], hint: Hint) -> Iterator[None]:
-        for key in keys:
-            self._agenda.add(Entry(ledger.path_of(key), [(ledger, key)], hint))
-            yield
+    def _look_for(self, ledger: Ledger, key: str, hint: Hint) -> None:
+        self._agenda.add(Entry(ledger.path_of(key), [(ledger, key)], hint))

@@ -15,7 +15,6 @@ from fnframe import ConfigurationError
 
 from . import stamps
 from .ledger import Ledger
-from .mounts import remote_mount
 from .watcher import Watcher
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ async def serve(mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) ->
     ledgers = [Ledger(mapping) for mapping in mappings]
     made = [_make_folder(ledger) for ledger in ledgers]
     for ledger in ledgers:
-        _find_remote(ledger)
+        _tell_remote(ledger)
         stamps.learn(ledger.root)
         await ledger.load()
     with ExitStack() as stack:
@@ -53,17 +52,15 @@ async def serve(mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) ->
                 tasks.start_soon(watcher.run)
 
 
-def _find_remote(ledger: Ledger) -> None:
+def _tell_remote(ledger: Ledger) -> None:
     """Say where the system cannot tell what happens in the folder, unless the trigger has chosen how to look."""
-    mount = remote_mount(ledger.root)
-    ledger.is_remote = mount is not None
-    if mount is not None and ledger.trigger.poll is None:
+    if ledger.remote is not None and ledger.trigger.poll is None:
         log.warning(
             "Files(%r): %s is a file system of the type %s, where the system does not tell of all changes: the folder "
             "is looked through every %g s; `Files(..., poll=...)` says how often",
             ledger.trigger.bucket,
-            mount.point,
-            mount.type,
+            ledger.remote.point,
+            ledger.remote.type,
             POLL_REMOTE,
         )
 
@@ -88,7 +85,7 @@ def _watchers(ledgers: list[Ledger], stack: ExitStack) -> list[Watcher]:
 def _interval(ledger: Ledger) -> float | None:
     if ledger.trigger.poll is not None:
         return ledger.trigger.poll
-    if ledger.is_remote:
+    if ledger.remote is not None:
         return POLL_REMOTE
     return None if sys.platform == "linux" else POLL_WITHOUT_INOTIFY
 

@@ -35,11 +35,12 @@ class Files(Trigger, frozen=True):
     number of folders. `events` are `"created"` (`ObjectCreated`; a replaced or changed file is a new version and
     arrives so too) and `"removed"` (`ObjectRemoved`). `ignore` are patterns of names that are not objects, by
     default those of editors, browsers and other writers of temporary files, and hidden ones; an ignored folder is
-    not looked into. Symbolic links are not followed.
+    not looked into. Names that begin with `.fnframe` never are objects. Symbolic links are not followed.
 
     `poll` looks at the folder every so many seconds, for network and bind mounts, where the system does not tell of
-    changes; by default only where it never does. `settle`: seconds without change after which a file that nobody told
-    us is complete counts as complete, where the system cannot say whether somebody still writes to it.
+    changes. By default that is done only where it never does: on file systems of other machines, every 5 seconds with
+    a warning, and on systems that have no inotify, every second. `settle`: seconds without change after which a file
+    that nobody told us is complete counts as complete, where the system cannot say whether somebody still writes to it.
 
     Raises `ConfigurationError` for what makes no sense.
     """

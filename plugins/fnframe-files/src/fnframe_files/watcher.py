@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ LONGEST_RETRY = 60.0
 SLICE = 1024
 """Steps of a scan between two looks at what is due: a file that was closed does not wait for a large tree."""
 
+Steps = Generator[None, None, None]
+"""Work that others in the event loop may interrupt."""
+
 _END = object()
 
 
@@ -50,7 +54,7 @@ class Watcher:
             longest_retry=LONGEST_RETRY if notifier is not None else interval,
             lasting_inodes=notifier is not None,
         )
-        self._scan: Iterator[None] | None = None
+        self._scan: Steps | None = None
         self._scanned = self._took = 0.0
         self._shut_for = SHUT
         self._thread = anyio.CapacityLimiter(1)
@@ -69,8 +73,13 @@ class Watcher:
 
     async def run(self) -> None:
         """Go on until cancelled."""
-        while True:
-            await self._round()
+        try:
+            while True:
+                await self._round()
+        finally:
+            # A thread that hangs may be within it.
+            if self._scan is not None and self._notifier is not None:
+                self._scan.close()
 
     async def _round(self) -> None:
         await self._wait()
@@ -86,19 +95,20 @@ class Watcher:
             with anyio.move_on_after(seconds):
                 await anyio.wait_readable(self._notifier.fileno())
 
-    async def _do(self, steps: Iterator[None]) -> None:
+    async def _do(self, steps: Steps) -> None:
         """Go the steps; let others run now and then, and keep the system's queue short meanwhile."""
         if self._notifier is None:
             await self._do_in_thread(steps)
         else:
-            for number, _ in enumerate(steps, 1):
-                if number % AT_ONCE == 0:
-                    self._deliver()
-                    await checkpoint()
-                    self._notifier.listen(self._agenda)
+            with closing(steps):
+                for number, _ in enumerate(steps, 1):
+                    if number % AT_ONCE == 0:
+                        self._deliver()
+                        await checkpoint()
+                        self._notifier.listen(self._agenda)
         self._deliver()
 
-    async def _do_in_thread(self, steps: Iterator[None]) -> None:
+    async def _do_in_thread(self, steps: Steps) -> None:
         """Where there is no inotify: a network that hangs must not hold up the event loop."""
         ended = Event()
         try:
@@ -111,7 +121,7 @@ class Watcher:
             ledger.found(key, version, note)
         self._looker.found.clear()
 
-    def _steps(self) -> Iterator[None]:
+    def _steps(self) -> Steps:
         if self._notifier is not None:
             self._notifier.listen(self._agenda)
         yield from self._scan_on()
@@ -122,7 +132,7 @@ class Watcher:
         finally:
             self._looker.close()
 
-    def _scan_on(self) -> Iterator[None]:
+    def _scan_on(self) -> Steps:
         """Go on with the scan that is under way, or begin the next."""
         for _ in range(SLICE):
             self._scan = self._scan or self._next_scan()
@@ -132,7 +142,7 @@ class Watcher:
                 self._scan = None
             yield
 
-    def _next_scan(self) -> Iterator[None] | None:
+    def _next_scan(self) -> Steps | None:
         if self._until_scan() == 0:
             return self._scan_all()
         if self._notifier is not None and self._notifier.has_news:
@@ -141,7 +151,7 @@ class Watcher:
 
     # When to look through everything
 
-    def _scan_all(self) -> Iterator[None]:
+    def _scan_all(self) -> Steps:
         began = time.monotonic()
         yield from self._scanner.everything()
         self._scanned = time.monotonic()
@@ -164,7 +174,7 @@ class Watcher:
         return max(0.0, self._scanned + max(pause, self._took) - time.monotonic())
 
 
-def _exhaust(steps: Iterator[None], ended: Event) -> None:
+def _exhaust(steps: Steps, ended: Event) -> None:
     for _ in steps:
         if ended.is_set():
             break
