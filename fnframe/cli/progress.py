@@ -69,8 +69,8 @@ class Progress(Listener):
 
     @property
     def has_begun(self) -> bool:
-        """Whether anything ran."""
-        return bool(self._used)
+        """Whether anything ran, or runs."""
+        return bool(self._used or self._started)
 
     @property
     def lost(self) -> bool:

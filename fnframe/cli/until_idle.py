@@ -45,11 +45,11 @@ async def _run(target: str, settings: dict[str, object], stop: Stop, folder: Pat
             elif not progress.events:
                 nothing = await why_nothing(running, shown(str(folder)))
             waiting = [*not_served(running), *nothing_survives(running)]
-    except FnframeError as error:
+    except (FnframeError, ExceptionGroup) as error:
         # Before the first invocation it is an error of the start; after it, what was done is told first.
-        if not progress.has_begun:
-            raise
         problem = message_of(error)
+        if problem is None or not progress.has_begun:
+            raise
     if progress.events:
         progress.summary()
     for line in nothing:

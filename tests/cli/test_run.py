@@ -209,7 +209,7 @@ def test_what_cannot_be_remembered_any_more_is_told_after_what_was_done(fnframe,
     (demo / "in" / "one.txt").write_text("1")
     result = fnframe("run", "demo", "--until-idle")
     assert result.returncode == 1
-    assert "vandal  one.txt\n" in result.stdout
+    assert "vandal  one.txt" in result.stdout  # Cancelled, where something else noticed the loss before it was done.
     assert "error: demo/.fnframe/engine.db: the engine's file was removed or replaced while it was" in result.stderr
     assert "Traceback" not in result.stderr
 
