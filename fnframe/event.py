@@ -57,7 +57,7 @@ _count = itertools.count()
 def _begin_ids() -> None:
     global _prefix, _count
     _prefix = f"{os.urandom(4).hex()}-{os.urandom(2).hex()}-8{os.urandom(2).hex()[1:]}-b{os.urandom(2).hex()[1:]}-"
-    _count = itertools.count(int.from_bytes(os.urandom(5)))
+    _count = itertools.count(2**44 + int.from_bytes(os.urandom(5)))  # Twelve digits, for longer than anybody counts.
 
 
 _begin_ids()
@@ -67,4 +67,4 @@ os.register_at_fork(after_in_child=_begin_ids)
 
 def new_id() -> str:
     """A new UUID as text, for requests and events that come without an id of their own."""
-    return f"{_prefix}{next(_count):012x}"
+    return f"{_prefix}{next(_count):x}"

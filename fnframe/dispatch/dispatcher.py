@@ -103,7 +103,9 @@ class Dispatcher:
             raise
         finally:
             served.share.leave()
-        outcome = self._finish(served, invocation)
+        outcome = self._judge.outcome(invocation, served.environments.memory_method)
+        if self.reported is not None:
+            self.reported(outcome.report, outcome)
         if self.hold is not None and invocation_type == "synchronous":
             await self.hold(outcome.report)
         return outcome

@@ -43,19 +43,20 @@ class Judge:
         """The outcome of an invocation that reached an environment."""
         reply = invocation.reply
         if type(reply) is Result:
-            return Success(reply.payload, self._measured(invocation, reply, SUCCESS, method), reply.content_type)
+            usage = reply.usage
+            duration, peak_kb = usage.duration_ns / 1e6, usage.peak_kb or None
+            report = self._report(invocation, SUCCESS, duration, peak_kb, usage.cpu_us, method)
+            return Success(reply.payload, report, reply.content_type)
         if type(reply) is Raised:
-            report = self._measured(invocation, reply, reply.error_type, method)
+            usage = reply.usage
+            duration, peak_kb = usage.duration_ns / 1e6, usage.peak_kb or None
+            report = self._report(invocation, reply.error_type, duration, peak_kb, usage.cpu_us, method)
             kind: Kind = "rejected" if reply.rejected else "failed"
             return Failure(kind, reply.error_type, reply.message, report, reply.stack_trace, body=reply.body)
         if type(reply) is Ended:
             return self._ended(invocation, reply, method)
         assert type(reply) is Rejected
         return self.rejected(invocation, THROTTLED, reply.problem, retry_after=1.0)
-
-    def _measured(self, invocation: Invocation, reply: Result | Raised, outcome: str, method: MemoryMethod) -> Report:
-        usage = reply.usage
-        return self._report(invocation, outcome, usage.duration_ns / 1e6, usage.peak_kb or None, usage.cpu_us, method)
 
     def _ended(self, invocation: Invocation, ended: Ended, method: MemoryMethod) -> Failure:
         error_type, problem = _ending(ended, invocation.function)
@@ -89,6 +90,7 @@ class Judge:
         if started > latest > 0:  # It had waited in the environment's socket, and began before this host knew.
             started = latest
         init = invocation.init or 0.0
+        queued = started - invocation.accepted - init
         # In the order of its fields: by keyword, a Struct of this size takes ten times as long.
         return Report(
             invocation.request_id,
@@ -98,7 +100,7 @@ class Judge:
             invocation.attempt,
             outcome,
             dt.datetime.fromtimestamp(time.time() - now + started, dt.UTC),
-            max(0.0, started - invocation.accepted - init) * 1000,
+            queued * 1000 if queued > 0.0 else 0.0,
             init * 1000 if init else None,
             duration,
             function.memory,

@@ -32,12 +32,12 @@ class Inline:
 
     async def exchange(self, invocation: Invocation, deliver: Deliver) -> None:
         invocation.started = time.monotonic()
-        definition = self._app.definitions[invocation.function.name]
-        handler: Any = definition.handler
+        name = invocation.function.name
+        handler: Any = self._app.definitions[name].handler
         signatures = self._app.signatures
-        if invocation.function.name not in signatures:  # Its type was defined further down: the module is complete now.
-            self._app.sign(definition)
-        arguments, decode, _, complete = signatures[invocation.function.name]
+        if name not in signatures:  # Its type was defined further down: the module is complete now.
+            self._app.sign(self._app.definitions[name])
+        arguments, decode, _, complete = signatures[name]
         try:
             argument = decode(invocation.event) if arguments else None
             if arguments == 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -64,7 +63,7 @@ class Invocation(msgspec.Struct, eq=False):
     init: float | None = None
     reply: Reply | None = None
     tenant: str | None = None
-    requests: deque[Send] = msgspec.field(default_factory=deque)
+    requests: list[Send] = []
     unsent: memoryview = NOTHING
     withdrawn: bool = False
     again: bool = False

@@ -193,7 +193,7 @@ class Pool(Owner):
                 if invocation.unsent and invocation.environment is not None:
                     await invocation.environment.send_rest(invocation)
                 elif invocation.requests:
-                    ack = await deliver(invocation, invocation.requests.popleft())
+                    ack = await deliver(invocation, invocation.requests.pop(0))
                     if invocation.environment is not None:
                         invocation.environment.answer(ack)
                 else:

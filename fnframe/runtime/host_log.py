@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from ..hookspecs import hookimpl
-from ..outcome import Failure
+from ..outcome import Failure, Success
 from .logs import OutputLines
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class HostLog:
         request_id, name = report.request_id, report.function
         for line in self._output.rest(request_id):
             self._tell_line(request_id, name, line)
-        if not isinstance(outcome, Failure):
+        if isinstance(outcome, Success):
             return
         level = logging.INFO if outcome.kind == "rejected" else logging.WARNING
         stack = "".join(["\nTraceback (most recent call last):\n", *outcome.stack_trace]).rstrip()
