@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,8 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 in_template = False
 """Whether this process imports the app for others: a template, or an environment that was forked from it."""
+
+_NAME = re.compile(r"[\w-][\w.-]*")
 
 
 class Definition(msgspec.Struct, frozen=True):
@@ -115,7 +118,7 @@ class App:
             _refuse_twice(triggers, where)
             self._add(
                 Function(
-                    name=name or handler.__name__,
+                    name=handler.__name__ if name is None else name,
                     where=where,
                     memory=memory,
                     timeout=timeout,
@@ -269,13 +272,10 @@ class App:
                 f"function {function.name!r} is declared twice, first at {first}; give one of them name=...",
                 where=function.where,
             )
-        if (
-            not function.name
-            or not function.name.isprintable()
-            or any(character in function.name for character in "/: ")
-        ):
+        if not _NAME.fullmatch(function.name):
+            problem = "letters, digits, '_', '-' and '.', of which the last is not the first"
             raise ConfigurationError(
-                f"{function.name!r} is no name for a function: no spaces, '/' or ':'", where=function.where
+                f"{function.name!r} is no name for a function: {problem}; give it name=...", where=function.where
             )
         definition = Definition(function, handler, triggers)
         try:

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from .errors import ConfigurationError
-from .event import JSON, Event, decode_json, encode_json, now
+from .event import JSON, UNDECODABLE, Event, decode_json, encode_json, now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ def from_structured(body: bytes) -> Event:
         encoded = members.pop("data_base64", None)
         data = bytes(members.pop("data", b"null"))
         attributes = {name: decode_json(raw) for name, raw in members.items()}
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise ConfigurationError(f"not a CloudEvent in structured mode: {error}") from None
     content_type = attributes.get("datacontenttype")
     try:
@@ -46,7 +46,7 @@ def from_structured(body: bytes) -> Event:
             data = msgspec.json.decode(encoded, type=bytes)
         elif isinstance(content_type, str) and not is_json(content_type) and data[:1] == b'"':
             data = msgspec.json.decode(data, type=str).encode()  # Text that travelled as a JSON string.
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         name = "data" if encoded is None else "data_base64"
         raise ConfigurationError(f"not a CloudEvent in structured mode: {error} - at `{name}`") from None
     return _event({name: value for name, value in attributes.items() if value is not None}, data)

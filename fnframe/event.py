@@ -14,6 +14,9 @@ JSON = "application/json"
 encode_json = msgspec.json.Encoder().encode
 decode_json = msgspec.json.Decoder().decode
 
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for what is no JSON: bytes that are no UTF-8, and what is nested a thousand deep, too."""
+
 
 class Event(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """An event, as a handler that asks for `Event` sees it and as queues keep it.

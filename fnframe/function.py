@@ -141,6 +141,12 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
         for option, texts in (("variables", self.variables), ("tags", self.tags)):
             if not isinstance(texts, dict) or not all(isinstance(t, str) for pair in texts.items() for t in pair):
                 self._refuse(f"{option} must be a dict of texts to texts, found {texts!r}")
+        for name, text in self.variables.items():
+            if not name or "=" in name or "\0" in name + text:
+                self._refuse(
+                    f"variables: {name!r} cannot be set to {text!r}: a name is not empty and holds no '=', and neither "
+                    "holds a NUL"
+                )
         if self.tenant is not None and not is_declaration(self.tenant):
             self._refuse(
                 "tenant must be 'header:NAME', or the path of a field of the event's data such as '$.customer.id', "

@@ -149,6 +149,8 @@ def _fitting(decode: Callable[..., Any], *arguments: Any) -> Any:
         raise InvalidEvent(_joined(str(error)) if isinstance(error.__cause__, _Inside) else str(error)) from None
     except ValueError as error:
         raise InvalidEvent(_pydantic_problem(error) or str(error)) from None
+    except RecursionError:
+        raise InvalidEvent("it is nested too deep") from None
 
 
 def _is_pydantic(annotation: Any) -> bool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from .event import UNDECODABLE
+
 if TYPE_CHECKING:
     from .event import Event
 
@@ -48,7 +50,7 @@ def _reader_of_path(names: list[str]) -> Callable[[Event, str], str | None]:
     def read(event: Event, _: str) -> str | None:
         try:
             value = decode(event.data)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             return None
         for _name in names:
             value = value.value if value is not None else None

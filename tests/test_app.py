@@ -133,7 +133,13 @@ ASYNC = "async def handler(event): ...\n"
         ("variables='A=1'", ["variables", "'A=1'"]),
         ("tags={'team': 1}", ["tags", "'team'", "1"]),
         ("tags=['team']", ["tags", "['team']"]),
-        ("name='a b'", ["'a b' is no name for a function", "no spaces, '/' or ':'"]),
+        ("variables={'A=B': 'x'}", ["variables: 'A=B' cannot be set to 'x'", "holds no '='"]),
+        ("variables={'': 'x'}", ["variables: '' cannot be set", "not empty"]),
+        ("variables={'A': 'x\\0y'}", ["variables: 'A' cannot be set", "NUL"]),
+        ("name='a b'", ["'a b' is no name for a function", "letters, digits"]),
+        ("name='..'", ["'..' is no name for a function"]),
+        ("name='<lambda>'", ["'<lambda>' is no name for a function", "give it name=..."]),
+        ("name=''", ["'' is no name for a function", "give it name=..."]),
         ("name='a/b'", ["'a/b' is no name"]),
         ("name='a:b'", ["'a:b' is no name"]),
         ("name='a\\tb'", ["is no name"]),
@@ -292,8 +298,8 @@ def other(event): ...
 def test_a_function_that_was_refused_is_not_declared(declare):
     made = declare("try:\n    @app.function(memory=5)\n    def handler(event): ...\nexcept Exception: pass\n")
     assert made.app.definitions == {}
-    made.app.function()(lambda event: event)
-    assert list(made.app.definitions) == ["<lambda>"]
+    made.app.function(name="other")(lambda event: event)
+    assert list(made.app.definitions) == ["other"]
 
 
 def test_an_unknown_option_is_refused_at_its_line(declare):

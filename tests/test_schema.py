@@ -493,3 +493,10 @@ def test_a_result_that_cannot_be_encoded_says_what_it_is(value):
 def test_what_was_encoded_is_decoded_to_the_same():
     for value in (Order(1, [Item("a")]), Box(Size(width=1)), Point(1, 2), Person("a", 1)):
         assert decoded(type(value), schema.encode_result(value)[1]) == value
+
+
+def test_what_is_nested_too_deep_does_not_fit():
+    event = Event(id="1", source="", type="", time=now(), data=b"[" * 100_000 + b"]" * 100_000)
+    for annotation in (Any, dict[str, Any], list[int]):
+        with pytest.raises(InvalidEvent):
+            schema.decoder_for(annotation)(event)

@@ -21,7 +21,7 @@ def found(declaration, data=None, **more):
 def test_what_may_be_declared(text):
     assert is_declaration(text)
     app = App("any")
-    app.function(tenant=text)(lambda: None)
+    app.function(name="any", tenant=text)(lambda: None)
     assert next(iter(app.definitions.values())).function.tenant == text
 
 
@@ -60,7 +60,7 @@ def test_a_field_of_the_data(data, tenant):
 
 def test_data_that_is_no_json_has_no_tenant():
     read = tenant_reader("$.id", lambda *_: None)
-    for data in (b"\xff\xfe", b"{", b""):
+    for data in (b"\xff\xfe", b"{", b"", b'{"id":"\xff"}', b'{"other":' + b"[" * 100_000):
         assert read(Event(id="1", source="", type="", time=now(), data=data), "any") is None
 
 

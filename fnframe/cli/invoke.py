@@ -61,11 +61,11 @@ def payload_of(data: str) -> bytes:
 
 
 def _check_json(payload: bytes, source: str) -> None:
-    import msgspec
+    from ..event import UNDECODABLE, decode_json
 
     try:
-        msgspec.json.decode(payload)
-    except msgspec.DecodeError as error:
+        decode_json(payload)
+    except UNDECODABLE as error:
         raise UsageError(f"{source} is not JSON: {_place(payload) or error}") from None
 
 
@@ -83,6 +83,8 @@ def _place(payload: bytes) -> str | None:
         return f"{place}\n\n  {line[before : before + 76]}\n  {mark}^"
     except UnicodeDecodeError as error:
         return f"it is no UTF-8 ({error})"
+    except RecursionError:
+        return "it is nested too deep"
     return None
 
 

@@ -21,21 +21,27 @@ def alone_in(folder: Path) -> Iterator[None]:
         folder.mkdir(exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(0, "it is not writable")
-        file = (folder / "lock").open("a+")
+        file = (folder / "lock").open("ab+", buffering=0)
     except OSError as error:
-        raise UsageError(
-            f"{shown(str(folder))}: what is handled cannot be remembered there ({error.strerror}); nothing was started"
-        ) from None
+        raise _unusable(folder, error) from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.read().strip() or "unknown"
+            holder = file.read().decode().strip() or "unknown"
             raise UsageError(
                 f"{shown(str(folder))}: another `fnframe run --until-idle` is at work there (pid {holder}); "
                 "wait for its end"
             ) from None
-        file.truncate(0)
-        print(os.getpid(), file=file, flush=True)
+        try:
+            file.truncate(0)
+            file.write(b"%d\n" % os.getpid())
+        except OSError as error:
+            raise _unusable(folder, error) from None
         yield
+
+
+def _unusable(folder: Path, error: OSError) -> UsageError:
+    problem = f"what is handled cannot be remembered there ({error.strerror}); nothing was started"
+    return UsageError(f"{shown(str(folder))}: {problem}")

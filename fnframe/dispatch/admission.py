@@ -16,12 +16,14 @@ class Share:
     Used from the event loop's thread and from callers' threads: a deque gives and takes atomically, without a lock.
     """
 
-    __slots__ = ("_places", "cap", "reason")
+    __slots__ = ("_owed", "_places", "cap", "reason")
 
     def __init__(self, cap: int, reason: str) -> None:
         self.cap = cap
         self.reason = reason
         self._places = deque([None] * cap)
+        self._owed: deque[None] = deque()
+        """Places that a smaller cap has taken away while they were in use."""
 
     def enter(self) -> bool:
         """Take a place, if one is free."""
@@ -32,16 +34,43 @@ class Share:
         return True
 
     def leave(self) -> None:
-        self._places.append(None)
+        """Give the place back."""
+        if not (self._owed and _taken(self._owed)):
+            self._places.append(None)
+
+    def resize(self, cap: int) -> None:
+        """Let so many in from now on, those counted who are in."""
+        for _ in range(cap - self.cap):
+            self.leave()
+        for _ in range(self.cap - cap):
+            if not _taken(self._places):
+                self._owed.append(None)
+        self.cap = cap
 
 
-def shares(functions: tuple[Function, ...], limits: Limits) -> dict[str, Share]:
-    """A function with reserved concurrency has a share of its own, all others share what is left."""
-    reserved = sum(function.reserved_concurrency or 0 for function in functions)
-    shared = Share(max(0, limits.concurrency - reserved), SHARED_REASON)
-    return {
-        function.name: shared
-        if function.reserved_concurrency is None
-        else Share(function.reserved_concurrency, RESERVED_REASON)
-        for function in functions
-    }
+class Shares:
+    """A function with reserved concurrency has a share of its own, all others share what is left.
+
+    Shares outlive a reload, as what is in progress does.
+    """
+
+    def __init__(self) -> None:
+        self._shared = Share(0, SHARED_REASON)
+        self._reserved: dict[str, Share] = {}
+
+    def divide(self, functions: tuple[Function, ...], limits: Limits) -> dict[str, Share]:
+        """The share of each function, by name."""
+        reserved = {f.name: f.reserved_concurrency for f in functions if f.reserved_concurrency is not None}
+        self._shared.resize(max(0, limits.concurrency - sum(reserved.values())))
+        self._reserved = {name: self._reserved.get(name) or Share(0, RESERVED_REASON) for name in reserved}
+        for name, cap in reserved.items():
+            self._reserved[name].resize(cap)
+        return {function.name: self._reserved.get(function.name, self._shared) for function in functions}
+
+
+def _taken(places: deque[None]) -> bool:
+    try:
+        places.pop()
+    except IndexError:
+        return False
+    return True

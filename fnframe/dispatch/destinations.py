@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from ..destination import is_url
+from ..errors import ConfigurationError
 from ..event import Event
-from ..function import Function
+from ..function import Function, Manifest
 from ..outcome import Outcome
 from .carried import Carried
 from .outbox import put_letter
@@ -36,6 +37,16 @@ class Destinations:
         self._engine = engine
         self._acceptance = acceptance
         self._posted = posted
+
+    def check(self, manifest: Manifest) -> None:
+        """Raises `ConfigurationError` for a file that cannot be written: its records would wait without end."""
+        for function in manifest.functions:
+            for option, destination in function.destinations():
+                scheme, _, target = destination.partition(":")
+                path = self._directory / target
+                if scheme == "file" and (problem := _unwritable(path)) is not None:
+                    told = f"function {function.name!r}: {option}: no record can be written to {path}: {problem}"
+                    raise ConfigurationError(told, where=function.where)
 
     async def put(
         self, destination: str, function: Function, event: Event, outcome: Outcome, condition: str, attempts: int
@@ -63,6 +74,17 @@ class Destinations:
         else:
             await anyio.to_thread.run_sync(_append, self._directory / target, record.data)
         return None
+
+
+def _unwritable(path: Path) -> str | None:
+    """Why nothing can be appended there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno else str(error)
+    if path.is_dir():
+        return os.strerror(errno.EISDIR)
+    return None if os.access(path if path.exists() else path.parent, os.W_OK) else "it is not writable"
 
 
 def _append(path: Path, line: bytes) -> None:

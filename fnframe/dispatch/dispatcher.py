@@ -11,7 +11,7 @@ from ..event import Event
 from ..function import Function, Manifest
 from ..outcome import REFUSED, REQUEST_TOO_LARGE, THROTTLED, Failure, InvocationType, MemoryMethod, Outcome, Report
 from ..tenant import Headers, tenant_reader
-from .admission import Share, shares
+from .admission import Share, Shares
 from .verdict import Judge
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Dispatcher:
         self._deliver = deliver
         self._header_of = header_of
         self._served: dict[str, Served] = {}
+        self._shares = Shares()
         # The plugins' hooks, None where nobody listens.
         self.admit: Gate = None
         self.started: Observer = None
@@ -63,7 +64,7 @@ class Dispatcher:
     def serve(self, manifest: Manifest, environments: Callable[[Function], Environments]) -> None:
         """Serve the functions of this manifest from now on."""
         self.limits = manifest.limits
-        by_name = shares(manifest.functions, manifest.limits)
+        by_name = self._shares.divide(manifest.functions, manifest.limits)
         self._served = {
             function.name: Served(function, by_name[function.name], environments(function), self._header_of)
             for function in manifest.functions

@@ -171,7 +171,6 @@ class Pool(Owner):
         """Wait until no environment of an earlier template is there."""
         current = {id(lane.templates.template) for lane in self._lanes.values()}
         while any(id(environment.template) not in current for environment in (*self._live, *self._dying)):
-            self._lost = anyio.Event()
             await self._lost.wait()
 
     async def close(self) -> None:
@@ -182,7 +181,6 @@ class Pool(Owner):
             environment.kill("idle")
         with anyio.move_on_after(EXIT_TIMEOUT, shield=True):
             while self._dying:
-                self._lost = anyio.Event()
                 await self._lost.wait()
 
     async def exchange(self, invocation: Invocation, deliver: Deliver) -> None:
@@ -469,7 +467,8 @@ class Pool(Owner):
         if again is not None:  # Only now, so that it gets the same temporary directory.
             self._take_back(self._lanes.get(environment.function), again)
             self._serve_starving()
-        self._lost.set()
+        self._lost.set()  # For all who wait, each of whom looks for himself.
+        self._lost = anyio.Event()
 
     def output(self, environment: ProcessEnvironment, invocation: Invocation | None, data: bytes) -> None:
         if self.hear is not None and environment.configuration is not None:

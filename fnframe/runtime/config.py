@@ -91,7 +91,7 @@ def load_settings(
         if name.startswith(PREFIX) and name not in NOT_SETTINGS:
             given[_key_of_variable(name, keys)] = Given(text, f"environment variable {name}", is_text=True)
     for key, value in _flattened(overrides or {}):
-        given[key] = Given(value, "set by the caller", is_text=isinstance(value, str))
+        given[key] = Given(value, "set in the call, or with --set", is_text=isinstance(value, str))
     engines = _engines(given)
     for table in tables:
         if table in given and given[table].value == {}:

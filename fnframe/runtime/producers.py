@@ -9,7 +9,7 @@ from ..event import encode_json
 from ..sending import sendable
 
 if TYPE_CHECKING:
-    from anyio.from_thread import BlockingPortal
+    from collections.abc import Callable
 
     from ..dispatch.acceptance import Acceptance
 
@@ -59,26 +59,28 @@ class StreamProducer:
 class QueueInThread:
     """A queue, to send to from any thread: made by `running.queue(name)` in a synchronous program."""
 
-    def __init__(self, producer: QueueProducer, portal: BlockingPortal) -> None:
+    def __init__(self, producer: QueueProducer, call: Callable[..., Any]) -> None:
         self.name = producer.name
         self._producer = producer
-        self._portal = portal
+        self._call = call
 
     def send(
         self, data: Any, *, id: str | None = None, group: str | None = None, delay: float = 0.0  # noqa: A002
     ) -> str:  # fmt: skip
         """Send a message; see `QueueProducer.send`."""
-        return self._portal.call(lambda: self._producer.send(data, id=id, group=group, delay=delay))
+        sent: str = self._call(lambda: self._producer.send(data, id=id, group=group, delay=delay))
+        return sent
 
 
 class StreamInThread:
     """A stream, to publish to from any thread: made by `running.stream(name)` in a synchronous program."""
 
-    def __init__(self, producer: StreamProducer, portal: BlockingPortal) -> None:
+    def __init__(self, producer: StreamProducer, call: Callable[..., Any]) -> None:
         self.name = producer.name
         self._producer = producer
-        self._portal = portal
+        self._call = call
 
     def publish(self, data: Any, *, key: str, id: str = "") -> bool:  # noqa: A002
         """Publish a record; see `StreamProducer.publish`."""
-        return self._portal.call(lambda: self._producer.publish(data, key=key, id=id))
+        is_new: bool = self._call(lambda: self._producer.publish(data, key=key, id=id))
+        return is_new

@@ -192,7 +192,7 @@ class Running:
         Raises `FunctionNotFound`, `QueueFull`, `PayloadTooLarge`, `RecursionStopped`, and `NotRunning` after the end.
         """
         fresh = event is None
-        event = event or _direct_event(data, payload)
+        event, _ = asked(data, event, payload)
         await self.acceptance.enqueue(function, event, trigger="direct", fresh=fresh)
         return event.id
 
@@ -233,6 +233,8 @@ class Running:
 
         Returns when they are ready. Who serves none only looks at the app, or calls it: nothing that waits is touched.
         """
+        if which != "none":
+            self.destinations.check(self.manifest)
         await self._triggers.serve(which)
         if which != "none":
             await self.delivery.serve(self.manifest)
@@ -458,13 +460,21 @@ async def _sweep_abandoned() -> None:
 def asked(data: Any, event: Event | None, payload: bytes | None) -> tuple[Event, str]:
     """What a caller who waits asked for: its event, or one made for its data, and the id of the request."""
     if event is not None:
+        _refuse_several(data, payload, event)
         return event, new_id()
     event = _direct_event(data, payload)
     # The only attempt at an event of our own making bears its id: one less to make and to follow.
     return event, event.id
 
 
+def _refuse_several(*given: Any) -> None:
+    if sum(each is not None for each in given) > 1:
+        raise TypeError("give one of them: data, payload, or a whole event")
+
+
 def _direct_event(data: Any, payload: bytes | None) -> Event:
+    if payload is not None:
+        _refuse_several(data, payload)
     return Event(
         id=new_id(),
         source="direct",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -88,19 +88,25 @@ class RunningInThread:
         self, function: str, data: Any = None, *, event: Event | None = None, payload: bytes | None = None
     ) -> str:
         """Accept an event for an asynchronous invocation; see `Running.enqueue`."""
-        return self._portal.call(lambda: self._running.enqueue(function, data, event=event, payload=payload))
+        event_id: str = self._call(lambda: self._running.enqueue(function, data, event=event, payload=payload))
+        return event_id
 
     def queue(self, name: str) -> QueueInThread:
         """The queue of this name; see `Running.queue`."""
-        return QueueInThread(self._running.queue(name), self._portal)
+        return QueueInThread(self._running.queue(name), self._call)
 
     def stream(self, name: str) -> StreamInThread:
         """The stream of this name; see `Running.stream`."""
-        return StreamInThread(self._running.stream(name), self._portal)
+        return StreamInThread(self._running.stream(name), self._call)
 
     def drained(self) -> None:
         """Wait until nothing waits or runs; see `Running.drained`."""
-        self._portal.call(self._running.drained)
+        self._call(self._running.drained)
+
+    def _call(self, verb: Callable[[], Any]) -> Any:
+        """Run it in the event loop's thread. Raises `NotRunning` after the end, where that has gone."""
+        self._running.check_running()
+        return self._portal.call(verb)
 
 
 class _Blocking:

@@ -83,9 +83,13 @@ def test_a_timeout_is_status_1(fnframe, demo):
         (["echo", "--data", '{"a": 1 "b"}'], 'line 1, column 9\n\n  {"a": 1 "b"}\n          ^'),
         (["echo", "--data", ""], "--data is not JSON"),
         (["echo", "--data", "@nowhere.json"], "--data @nowhere.json: No such file or directory"),
+        (["echo", "--data", "@latin.json"], "--data @latin.json is not JSON: it is no UTF-8"),
+        (["echo", "--data", "@deep.json"], "--data @deep.json is not JSON: it is nested too deep"),
     ],
 )
 def test_what_cannot_be_called_is_status_2(fnframe, demo, arguments, words):
+    (demo.parent / "latin.json").write_bytes('{"name": "Müller"}'.encode("latin-1"))
+    (demo.parent / "deep.json").write_text("[" * 100_000)
     result = fnframe("invoke", "demo", *arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert words in result.stderr

@@ -216,6 +216,23 @@ async def test_a_letter_of_another_version_is_no_record(app):
     assert letter.reason.startswith("it is no record: ")
 
 
+async def test_a_file_that_cannot_be_written_is_told_at_the_start(write_app, tmp_path):
+    """Else its records would wait without end."""
+    (tmp_path / "file").touch()
+    app = write_app(
+        "from fnframe import App\n\napp = App('files')\n\n\n@app.function(on_failure='file:file/failed.jsonl')\n"
+        "def keeps(event): ...\n"
+    )
+    with pytest.raises(
+        ConfigurationError, match=r"'keeps': on_failure: no record can be written to .*failed.jsonl: "
+    ) as caught:
+        async with run_target(app):
+            pass
+    assert caught.value.where == f"{app}:6"
+    async with run_target(app, serve="none") as running:
+        assert [function.name for function in running.manifest.functions] == ["keeps"]
+
+
 async def test_an_app_with_a_url_does_not_start_without_the_library(app, monkeypatch):
     monkeypatch.setattr("fnframe.runtime.bundle.find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"'posted': on_success is a URL, which needs: pip install") as caught:

@@ -59,9 +59,9 @@ def test_later_sources_win_and_each_value_knows_its_own(load, tmp_path):
     assert settings.tables["http"] == HttpSettings(port=3, host="file")
     assert settings.sources == {
         "engine": "environment variable FNFRAME_ENGINE",
-        "grace": "set by the caller",
+        "grace": "set in the call, or with --set",
         "idle_timeout": f"{tmp_path / 'fnframe.toml'}:3",
-        "http.port": "set by the caller",
+        "http.port": "set in the call, or with --set",
         "http.host": f"{tmp_path / 'fnframe.toml'}:7",
     }
 
@@ -130,7 +130,7 @@ def test_what_is_wrong_elsewhere_is_told_with_its_place(refusal):
     assert "did you mean 'FNFRAME_HTTP_PORT'?" in refusal(environ={"FNFRAME_HTTP_PROT": "1"})
     assert refusal(environ={"FNFRAME_HTTP_PORT": "x"}).startswith("environment variable FNFRAME_HTTP_PORT: ")
     assert refusal(overrides={"http.prt": 1}) == (
-        "set by the caller: unknown key 'http.prt', did you mean 'http.port'?"
+        "set in the call, or with --set: unknown key 'http.prt', did you mean 'http.port'?"
     )
     assert "fnframe plugins" in refusal(overrides={"cron.tz": "UTC"})
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
+from facts import until
 
 from fnframe import ConfigurationError, Failure, hookimpl
 from fnframe.runtime.running import run_target
@@ -98,6 +99,48 @@ async def test_new_code_serves_and_unchanged_triggers_stay(write, tmp_path):
         await running.drained()
         assert words(tmp_path) == ["a 1"], "the trigger was not started again"
         assert running.started == [("hears", "says a")]
+
+
+WAITS = """
+@app.function(reserved_concurrency={cap}, timeout=60)
+def waits(event):
+    import os, time
+    while not os.path.exists(event):
+        time.sleep(0.001)
+    return {version}
+"""
+
+
+async def test_what_runs_counts_for_the_concurrency_of_the_new_code_too(write, tmp_path):
+    gate = tmp_path / "gate"
+    target = write(WAITS.format(cap=2, version=0))
+
+    async with run_target(target) as running, anyio.create_task_group() as tasks:
+        values = []
+
+        async def invoke():
+            values.append((await running.invoke("waits", str(gate))).unwrap())
+
+        async def refused() -> str:
+            return (await running.invoke("waits", str(gate))).report.outcome
+
+        tasks.start_soon(invoke)
+        tasks.start_soon(invoke)
+        await until(lambda: running.pool.statistics()["live"] - running.pool.statistics()["idle"] >= 2)
+        for cap, is_in in ((1, 2), (2, 2), (3, 3)):
+            write(WAITS.format(cap=cap, version=cap))
+            tasks.start_soon(running.reload)  # It waits for what runs in the old code.
+            await until(lambda cap=cap: running.manifest.functions[0].reserved_concurrency == cap)
+            if is_in == 3:
+                tasks.start_soon(invoke)
+                await until(lambda: len([each for each in running.pool._live if each.in_flight]) == 3)
+            assert await refused() == "TooManyRequestsException"
+        gate.touch()
+        await until(lambda: len(values) == 3)
+        assert sorted(values) == [0, 0, 3]
+        write(WAITS.format(cap=1, version=4))
+        await running.reload()
+        assert (await running.invoke("waits", str(gate))).unwrap() == 4
 
 
 async def test_changed_triggers_start_anew_and_removed_ones_end(write, tmp_path):

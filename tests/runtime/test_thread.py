@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fnframe import Failure, FunctionNotFound, NotRunning, Success
+from fnframe import Event, Failure, FunctionNotFound, NotRunning, Success
+from fnframe.event import now
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "apps"))
 from behaviours import app
@@ -116,13 +117,33 @@ def test_errors_reach_the_caller(running):
         running.enqueue("ecko")
 
 
+@pytest.mark.parametrize(
+    "given", [{"data": 1, "payload": b"2"}, {"data": 1, "event": Event}, {"payload": b"1", "event": Event}]
+)
+def test_one_thing_is_given(running, given):
+    given = {
+        name: Event(id="1", source="", type="", time=now()) if value is Event else value
+        for name, value in given.items()
+    }
+    for verb in (running.invoke, running.enqueue):
+        with pytest.raises(TypeError, match="give one of them: data, payload, or a whole event"):
+            verb("echo", **given)
+
+
 def test_after_the_end():
     from echo import app as small
 
     with small.run_in_thread() as running:
         pid = running.invoke("pid").unwrap()
-    with pytest.raises(NotRunning, match="has ended"):
-        running.invoke("pid")
+    for verb in (
+        lambda: running.invoke("pid"),
+        lambda: running.enqueue("pid"),
+        lambda: running.queue("q").send(1),
+        lambda: running.stream("s").publish(1, key="k"),
+        running.drained,
+    ):
+        with pytest.raises(NotRunning, match="has ended"):
+            verb()
     assert not Path(f"/proc/{pid}").exists() or pid == os.getpid()
 
 
