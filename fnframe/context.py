@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     Send = Callable[[str, Any, str | None, float], Any]
 
+OVER = "the invocation of this context is over"
+"""Why what a handler left behind, a thread say, cannot send any more."""
+
 
 class Context:
     """The second argument of a handler that takes two.

@@ -78,7 +78,7 @@ class Host:
         self._triggers: list[tuple[anyio.CancelScope, anyio.Event]] = []
         self.dispatcher = Dispatcher(Judge("test"), self._deliver, lambda *_: None)
         manifest = app.manifest()
-        self.dispatcher.serve(manifest, lambda function: Inline(app, manifest.limits.response_payload))
+        self.dispatcher.serve(manifest, lambda function: Inline(app, manifest.limits))
         self.acceptance = Acceptance(
             engine, self.dispatcher, check_running=lambda: None, arrived=lambda name: self.delivery.poll_function(name)
         )

@@ -33,6 +33,8 @@ LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.start
 MOST = 4096
 """MB at which one that allocates without end stops all the same, to spare the machine if nobody ends it."""
 
+COPY = b"fnframe: a process that the handler forked came out of it, and ends here\n"
+
 app = App("abuse")
 
 
@@ -274,6 +276,11 @@ async def raises_base_exception_in_a_task() -> None:
 
 
 @exits("Runtime exited with error: signal: killed")
+def becomes_another_program() -> None:
+    os.execvp("sleep", ["sleep", "60"])
+
+
+@exits("Runtime exited with error: signal: killed")
 def closes_every_descriptor() -> None:
     os.closerange(0, 4096)
     time.sleep(60)
@@ -392,6 +399,14 @@ async def leaves_a_task() -> None:
 def leaves_programs() -> None:
     subprocess.Popen(["sleep", "600"])
     subprocess.Popen(["sleep", "600"], start_new_session=True)
+
+
+@well
+def forks_and_both_come_out() -> str:
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    return hashlib.sha256(COPY).hexdigest()
 
 
 @well

@@ -81,7 +81,7 @@ class Acceptance:
         """Accept what a handler sent from inside; its id makes a retry repeat rather than multiply."""
         try:
             return Ack(await self._from_handler(invocation.event, send, invocation.tenant), None)
-        except FnframeError as error:
+        except (FnframeError, ValueError) as error:  # Whatever a handler says is its own mistake.
             return Ack(None, str(error))
 
     async def _from_handler(self, cause: Event, send: Send, tenant: str | None) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import sysconfig
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..outcome import INVALID_EVENT, INVALID_RESULT, RESPONSE_TOO_LARGE
 from .wire import Raised
+
+if TYPE_CHECKING:
+    from ..provider import Problem
 
 PACKAGE = str(Path(__file__).parent.parent)
 INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
@@ -27,6 +31,26 @@ MOST_FRAMES = 100
 
 def raised(error: BaseException, usage: Any, *, init: bool = False) -> Raised:
     return Raised(name_of(error), text_of(error), stack_of(error), init, usage)
+
+
+def refused(problem: Problem, usage: Any, largest: int) -> Raised:
+    """What a provider tells of a failure, cut to what can be sent; its own payload whole or not at all."""
+    stack = [frame[:LONGEST_FRAME] for frame in problem.stack_trace[:MOST_FRAMES]]
+    body = problem.body if len(problem.body) <= largest else b""
+    return Raised(problem.error_type[:LONGEST_NAME], problem.message[:LONGEST_TEXT], stack, False, usage, body)
+
+
+def invalid_event(problem: Exception, usage: Any) -> Raised:
+    return Raised(INVALID_EVENT, f"Unable to unmarshal input: {problem}", [], True, usage)
+
+
+def invalid_result(problem: Exception, usage: Any) -> Raised:
+    return Raised(INVALID_RESULT, f"Unable to marshal response: {text_of(problem)}", [], False, usage)
+
+
+def too_large(limit: int, usage: Any) -> Raised:
+    text = f"Response payload size exceeded maximum allowed payload size ({limit} bytes)."
+    return Raised(RESPONSE_TOO_LARGE, text, [], False, usage)
 
 
 def is_function_error(error: BaseException) -> bool:

@@ -10,14 +10,15 @@ import anyio
 
 from .. import schema
 from ..app import App
-from ..context import Context
-from ..errors import FnframeError
+from ..context import OVER, Context
+from ..errors import FnframeError, PayloadTooLarge
 from ..event import encode_json
-from ..outcome import INVALID_EVENT, INVALID_RESULT, RESPONSE_TOO_LARGE, MemoryMethod
+from ..function import Limits
+from ..outcome import MemoryMethod
 from . import failure
 from .deadline import DeadlinePassed, Deadlines, deadlines
 from .invocation import Deliver, Ended, Invocation, Reply
-from .wire import Raised, Result, Send, Usage
+from .wire import Result, Send, Usage
 
 
 class Inline:
@@ -25,9 +26,9 @@ class Inline:
 
     memory_method: MemoryMethod = "unavailable"
 
-    def __init__(self, app: App, response_payload: int) -> None:
+    def __init__(self, app: App, limits: Limits) -> None:
         self._app = app
-        self._response_payload = response_payload
+        self._limits = limits
         self._deadlines: Deadlines = deadlines()
 
     async def exchange(self, invocation: Invocation, deliver: Deliver) -> None:
@@ -50,9 +51,7 @@ class Inline:
             if complete is not None:
                 value = complete(argument, value)
         except schema.InvalidEvent as problem:
-            invocation.reply = Raised(
-                INVALID_EVENT, f"Unable to unmarshal input: {problem}", [], True, _usage(invocation)
-            )
+            invocation.reply = failure.invalid_event(problem, _usage(invocation))
         except DeadlinePassed:
             _usage(invocation)
             invocation.reply = Ended("timeout", None, None, None)
@@ -70,11 +69,9 @@ class Inline:
         try:
             content_type, payload = schema.encode_result(value)
         except Exception as problem:
-            text = f"Unable to marshal response: {failure.text_of(problem)}"
-            return Raised(INVALID_RESULT, text, [], False, _usage(invocation))
-        if len(payload) > self._response_payload:
-            text = f"Response payload size exceeded maximum allowed payload size ({self._response_payload} bytes)."
-            return Raised(RESPONSE_TOO_LARGE, text, [], False, _usage(invocation))
+            return failure.invalid_result(problem, _usage(invocation))
+        if len(payload) > self._limits.response_payload:
+            return failure.too_large(self._limits.response_payload, _usage(invocation))
         return Result(payload, content_type, _usage(invocation))
 
     def _context(self, invocation: Invocation, deliver: Deliver) -> Context:
@@ -82,8 +79,13 @@ class Inline:
 
         async def send(target: str, data: Any, key: str | None, delay: float) -> str:
             nonlocal sent
+            body = encode_json(data)
+            if len(body) > self._limits.asynchronous_payload:
+                raise PayloadTooLarge(target, len(body), self._limits.asynchronous_payload)
+            if invocation.reply is not None:  # A task that the handler left goes on.
+                raise FnframeError(OVER)
             sent += 1
-            ack = await deliver(invocation, Send(target, encode_json(data), sent, key, delay))
+            ack = await deliver(invocation, Send(target, body, sent, key, delay))
             if ack.event_id is None:
                 raise FnframeError(ack.problem)
             return ack.event_id

@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import time
+from collections.abc import Iterator
 from typing import NamedTuple
 
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
@@ -20,17 +21,15 @@ LONGEST = 64 * 1024
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> Iterator[int]:
     """The process ids of what a process and its children started, as far as it lives."""
-    found: list[int] = []
     parents = [pid]
     while parents:
         parent = parents.pop()
         for thread in _names(f"/proc/{parent}/task"):
-            children = list(map(int, _read(f"/proc/{parent}/task/{thread}/children").split()))
-            found += children
+            children = list(map(int, _read_list(f"/proc/{parent}/task/{thread}/children").split()))
+            yield from children
             parents += children
-    return found
 
 
 class Seen(NamedTuple):
@@ -117,3 +116,12 @@ def _read(path: str) -> bytes:
         return b""
     finally:
         os.close(descriptor)
+
+
+def _read_list(path: str) -> bytes:
+    """The kernel gives a page of a list at a time: some 600 processes."""
+    try:
+        with open(path, "rb", 0) as file:
+            return file.readall()
+    except OSError:
+        return b""

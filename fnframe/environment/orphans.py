@@ -40,7 +40,7 @@ class Root:
 
     def remove(self) -> None:
         """Remove the folder and all in it, which may take long."""
-        remove(self.path)
+        _remove(self.path)
         os.close(self._lock)
 
 
@@ -48,10 +48,20 @@ def sweep_abandoned() -> None:
     """End and remove what hosts of this user left that were killed: what still runs of them, and their folders."""
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         lock = _locked(path / LOCK)
-        if lock >= 0:
+        if lock < 0:
+            continue
+        try:
             end_marked(f"{path}/")
-            remove(path)
+            _remove(path)
+        finally:
             os.close(lock)
+
+
+def _remove(root: Path) -> None:
+    """Remove a host's folder, its lock last: should this be interrupted, the next host knows what it is."""
+    with suppress(OSError):  # A handler may have removed it.
+        remove(*(path for path in root.iterdir() if path.name != LOCK))
+    remove(root)
 
 
 def _locked(file: Path, create: int = 0) -> int:

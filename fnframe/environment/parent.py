@@ -1,18 +1,23 @@
 """The parent of environments: starts them as the host asks, tells it of births and deaths, and sweeps what they leave.
 
 It runs no threads and no event loop. It alone sees how an environment ended.
+
+What it calls of the system is imported by name, before the app is: gevent and its like put functions of their own in
+the place of many, which wait for children themselves.
 """
 
 from __future__ import annotations
 
 import os
-import select
 import signal
-import socket
-import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from os import kill, killpg, wait4, waitid, waitpid
+from select import POLLIN, poll
+from signal import set_wakeup_fd
+from signal import signal as set_handler
+from socket import recv_fds, socket, socketpair
+from time import monotonic, sleep
 
 from .usage import peak_kb
 from .wire import Exited, Fork, Forked, Frame, Reader, Reaped, Release, encode
@@ -20,14 +25,14 @@ from .wire import Exited, Fork, Forked, Frame, Reader, Reaped, Release, encode
 END_TIMEOUT = 30.0
 """Seconds to wait for all that descends from this process to be gone."""
 
-Begin = Callable[[socket.socket, int], int]
+Begin = Callable[[socket, int], int]
 """Starts an environment on its socket and its output; its process id. Raises `OSError` where there is no room."""
 
 
 class Parent:
     """Serves a host over the control socket until that ends."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket) -> None:
         self._control = control
         self._reader = Reader()
         self._pid = os.getpid()
@@ -40,21 +45,21 @@ class Parent:
 
     def serve(self, begin: Begin) -> None:
         self._begin = begin
-        wake, wake_end = socket.socketpair()
+        wake, wake_end = socketpair()
         wake.setblocking(False)
         wake_end.setblocking(False)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(wake_end.fileno(), warn_on_full_buffer=False)
+        set_handler(signal.SIGCHLD, lambda *_: None)
+        set_wakeup_fd(wake_end.fileno(), warn_on_full_buffer=False)
         self._inner = (wake, wake_end)
-        poll = select.poll()
-        poll.register(self._control, select.POLLIN)
-        poll.register(wake, select.POLLIN)
+        polled = poll()
+        polled.register(self._control, POLLIN)
+        polled.register(wake, POLLIN)
         # A fork of the host would keep the control socket open when the host is gone.
         self._host = os.pidfd_open(os.getppid())
-        poll.register(self._host, select.POLLIN)
+        polled.register(self._host, POLLIN)
         while True:
-            ready = {descriptor for descriptor, _ in poll.poll()}
+            ready = {descriptor for descriptor, _ in polled.poll()}
             if self._host in ready:
                 return self._end()
             if wake.fileno() in ready:
@@ -65,8 +70,8 @@ class Parent:
 
     def forget(self) -> None:
         """Let go of all this in a process that was forked of this one."""
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        set_wakeup_fd(-1)
+        set_handler(signal.SIGCHLD, signal.SIG_DFL)
         for inherited in (self._control, *self._inner):
             inherited.close()
         os.close(self._host)
@@ -74,20 +79,20 @@ class Parent:
     def _obey(self) -> bool:
         """Do what the host asks; False when it is gone."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._control, 4096, 16)
+            data, descriptors, _, _ = recv_fds(self._control, 4096, 16)
         except ConnectionResetError:  # Gone, with words of ours unread.
             return False
         self._given.extend(descriptors)  # They come with the first byte of their frame, which may be cut.
         for frame in self._reader.feed(data):
             if isinstance(frame, Fork):
-                self._start(frame, socket.socket(fileno=self._given.popleft()), self._given.popleft())
+                self._start(frame, socket(fileno=self._given.popleft()), self._given.popleft())
             elif isinstance(frame, Release):
                 self._released.add(frame.pid)
                 if frame.pid in self._told:
                     self._reap(frame.pid)
         return bool(data)
 
-    def _start(self, fork: Fork, connection: socket.socket, output: int) -> None:
+    def _start(self, fork: Fork, connection: socket, output: int) -> None:
         try:
             pid, problem = self._begin(connection, output), ""
             self._environments.add(pid)
@@ -100,7 +105,7 @@ class Parent:
     def _tell_exits(self) -> None:
         for pid in self._environments - self._told:
             # Not reaped: the host may be about to signal this process group, and its id must stay taken.
-            status = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            status = waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if status is not None:
                 self._told.add(pid)
                 exited = status.si_code == os.CLD_EXITED
@@ -112,8 +117,8 @@ class Parent:
 
     def _reap(self, pid: int) -> None:
         """End what the environment left in its process group, then let its id go."""
-        _kill(os.killpg, pid)
-        _, _, usage = os.wait4(pid, 0)
+        _kill(killpg, pid)
+        _, _, usage = wait4(pid, 0)
         for known in (self._environments, self._told, self._released):
             known.discard(pid)
         cpu = usage.ru_utime + usage.ru_stime
@@ -123,24 +128,25 @@ class Parent:
     def _sweep(self) -> None:
         """End orphans: what left its process group falls to this process when its environment is gone."""
         for pid in _children(self._pid) - self._environments:
-            _kill(os.kill, pid)
-            os.waitpid(pid, os.WNOHANG)
+            _kill(kill, pid)
+            waitpid(pid, os.WNOHANG)
 
     def _end(self) -> None:
         for pid in self._environments:
-            _kill(os.killpg, pid)
-        deadline = time.monotonic() + END_TIMEOUT
+            _kill(killpg, pid)
+        deadline = monotonic() + END_TIMEOUT
         # What the environments leave falls to this process, one generation after the other; and one with gigabytes
         # of memory takes its time to die.
-        while (left := _children(self._pid)) and time.monotonic() < deadline:
+        while (left := _children(self._pid)) and monotonic() < deadline:
+            killed = [_kill(kill, pid) for pid in left]
+            if not any(killed):
+                return
+            sleep(0.001)
             for pid in left:
-                _kill(os.kill, pid)
-            time.sleep(0.001)
-            for pid in left:
-                os.waitpid(pid, os.WNOHANG)
+                waitpid(pid, os.WNOHANG)
 
 
-def put(control: socket.socket, frame: Frame) -> None:
+def put(control: socket, frame: Frame) -> None:
     """Tell the host."""
     try:
         control.sendall(encode(frame))
@@ -153,8 +159,10 @@ def _children(pid: int) -> set[int]:
         return {int(child) for child in children.read().split()}
 
 
-def _kill(send: Any, pid: int) -> None:
+def _kill(send: Callable[[int, int], None], pid: int) -> bool:
+    """False where there is none, or none that is ours to kill: what a handler started with `sudo`, say."""
     try:
         send(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

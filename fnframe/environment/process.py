@@ -6,6 +6,7 @@ template tells of births and deaths, and the awaiting invocation is woken when i
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import signal
@@ -14,12 +15,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import msgspec
 
 from ..event import new_id
+from . import children
 from .gauge import TICK, Gauge
 from .invocation import NOTHING, Ended, Invocation, Rejected, Reply
 from .memory import descendants, threads, used
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from .readiness import Readiness
     from .slot import Slot
     from .template import Template
+
+log = logging.getLogger("fnframe")
 
 RECEIVE = 64 * 1024
 MOST_AHEAD = 2
@@ -214,10 +219,10 @@ class ProcessEnvironment:
                 self._used = used(self.pid)
                 self.deadline = time.monotonic() + CORPSE_TIMEOUT
             # What left the group is the template's to end, which takes some milliseconds: here they are too many.
-            detached = descendants(self.pid) if reason == "memory" else []
+            detached = list(islice(descendants(self.pid), children.MOST_PROCESSES)) if reason == "memory" else []
             self._kill_group(self.pid)
             for pid in detached:
-                with suppress(ProcessLookupError):
+                with suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
         self._owner.gone(self, self._unstarted())
 
@@ -227,7 +232,7 @@ class ProcessEnvironment:
             try:
                 kill(pid, signal.SIGKILL)
                 break
-            except ProcessLookupError:
+            except (ProcessLookupError, PermissionError):  # What became another user's is not ours to end.
                 continue
         self.pid = None
         self.template.release(pid)
@@ -271,7 +276,8 @@ class ProcessEnvironment:
         return self.pid is not None and threads(self.pid) > 1
 
     def sample(self, now: float) -> float:
-        """End it if its resident memory, with that of its children, is over the limit; when to look again."""
+        """End it if its resident memory, with that of its children, is over the limit, or if those are too many; when
+        to look again."""
         if self.pid is None or self.reason is not None:
             if self.reason is None and not self._urged and now > self._bound + ANSWER_TIMEOUT:
                 self._urge()
@@ -280,8 +286,13 @@ class ProcessEnvironment:
             self._gauge = Gauge(self.pid, self._memory_kb)
         self._gauge.elsewhere = self._elsewhere
         # A little before its time, together with others: each wake-up costs more than a look.
-        if now >= self._gauge.next - TICK / 2 and self._gauge.is_over(self.running if self.ready else None, now):
-            self.kill("memory")
+        if now >= self._gauge.next - TICK / 2:
+            if self._gauge.is_over(self.running if self.ready else None, now, self.deadline):
+                self.kill("memory")
+            elif self._gauge.is_crowded:
+                text = "an environment of function %r has started more than %d processes and is ended"
+                log.warning(text, self.function, children.MOST_PROCESSES)
+                self.kill("exit")
         return self._gauge.next
 
     # Out of it.
@@ -316,6 +327,8 @@ class ProcessEnvironment:
         elif not self.in_flight:
             if kind is Raised:  # A start function failed in an environment that nobody waits for yet.
                 self.kill("init")
+            elif kind is Result:  # Nobody asked; what it says next would be taken for somebody's.
+                self.kill("exit")
         elif kind is Raised and self._may_begin_again():
             self.kill("init")
         elif kind is Send:
@@ -339,7 +352,7 @@ class ProcessEnvironment:
         elif not self.in_flight[0].again:  # Else this was part of the invocation, which has begun.
             invocation = self.in_flight[0]
             # By the environment's own word: that this process heard it late is no part of it.
-            invocation.init = max(0.0, ready.at - max(self._bound, invocation.accepted))
+            invocation.init = max(0.0, min(now, ready.at) - max(self._bound, invocation.accepted))
             self._head(invocation, now)
             invocation.started = max(invocation.accepted, min(now, ready.at))
 

@@ -38,16 +38,17 @@ class Slot:
         return True
 
 
-def remove(directory: str | Path) -> None:
-    """Remove a directory and all in it, however deep and also what a handler made unreadable: as `rm` can."""
+def remove(*directories: str | Path) -> None:
+    """Remove directories and all in them, however deep and also what a handler made unreadable: as `rm` can."""
     try:
-        _run("rm", "-rf", "--", directory)
-        if os.path.lexists(directory):
-            _run("chmod", "-R", "u+rwX", "--", directory)
-            _run("rm", "-rf", "--", directory)
+        _run("rm", "-rf", "--", *directories)
+        if any(map(os.path.lexists, directories)):
+            _run("chmod", "-R", "u+rwX", "--", *directories)
+            _run("rm", "-rf", "--", *directories)
     except FileNotFoundError:  # A container that has no such programs.
-        with suppress(RecursionError):
-            shutil.rmtree(directory, ignore_errors=True)
+        for directory in directories:
+            with suppress(RecursionError):
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def _run(*command: str | Path) -> None:

@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 import traceback
+from os import fork, wait4  # By name, before the app is imported: see `parent`.
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -73,7 +74,7 @@ def _serve(code: App | Inside, control: socket.socket) -> None:
     parent, pid = Parent(control), os.getpid()
 
     def begin(connection: socket.socket, output: int) -> int:
-        child = os.fork()
+        child = fork()
         if child == 0:
             try:
                 parent.forget()
@@ -124,14 +125,14 @@ def _prepare_fork(code: App | Inside) -> float:
         from . import worker_async  # noqa: F401
     gc.collect()
     gc.freeze()
-    pid = os.fork()
+    pid = fork()
     if pid == 0:
         try:
             if isinstance(code, App):
                 worker.rehearse()
         finally:
             os._exit(0)
-    _, _, usage = os.wait4(pid, 0)
+    _, _, usage = wait4(pid, 0)
     return peak_kb(usage.ru_maxrss) / 1024
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -17,6 +17,9 @@ from ..event import Event
 from ..function import Function, Manifest
 
 VERSION = 1
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""What can be counted and billed; a forged one must not end who adds it up."""
 
 
 class Frame(msgspec.Struct, array_like=True):
@@ -74,8 +77,8 @@ class Ready(Frame, tag=16):
     """
 
     at: float
-    cpu_us: int
-    pending: int = 0
+    cpu_us: Count
+    pending: Count = 0
     elsewhere: bool = False
 
 
@@ -87,10 +90,10 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
     With either, or a peak over the limit, the environment begins nothing before the host has said `Drained`.
     """
 
-    duration_ns: int
-    peak_kb: int
-    cpu_us: int | None
-    pending: int
+    duration_ns: Count
+    peak_kb: Count
+    cpu_us: Count | None
+    pending: Count
     children: bool
 
 

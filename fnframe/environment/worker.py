@@ -20,14 +20,14 @@ import time
 import traceback
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import schema
-from ..context import Context
+from ..context import OVER, Context
 from ..errors import FnframeError, PayloadTooLarge
 from ..event import Event, encode_json, now
-from ..outcome import INVALID_EVENT, INVALID_RESULT, RESPONSE_TOO_LARGE
 from ..provider import Call, Problem, Start
 from . import failure
 from .usage import Meter
@@ -54,6 +54,7 @@ _waitid.argtypes = [ctypes.c_int, ctypes.c_uint, ctypes.c_void_p, ctypes.c_int]
 
 def main(load: Callable[[], App | Inside], connection: socket.socket, output: int) -> NoReturn:
     """Be an environment of what `load` gives, an app or a provider's inside, until the host closes the connection."""
+    connection.set_inheritable(False)  # What comes over a socket, or was inherited, is not by itself.
     try:
         Worker(connection).serve(load, output)
     except SystemExit as error:
@@ -98,6 +99,15 @@ def _leave(code: object) -> NoReturn:
     os._exit((code or 0) & 0xFF)
 
 
+def _leave_copy(reply: Frame) -> NoReturn:
+    """End a forked process that came out of the handler as its parent will, for want of an `os._exit`."""
+    print("fnframe: a process that the handler forked came out of it, and ends here", file=sys.stderr)
+    if isinstance(reply, Raised):
+        told = f"{reply.error_type}: {reply.message}"
+        print("Traceback (most recent call last):\n", *reply.stack_trace, told, sep="", file=sys.stderr)
+    _leave(int(isinstance(reply, Raised)))
+
+
 class Worker:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
@@ -108,11 +118,14 @@ class Worker:
         self._loop: Any = None
         self._size = bytearray(4)
         self._sent = 0
-        self._is_open = False
-        """Whether there is a context that may send."""
+        self._sender: Invoke | None = None
+        """The invocation whose context may send."""
         self._sending = threading.Lock()
+        self._is_copy = False
+        """Whether this is a process that a handler forked, and no environment."""
 
     def serve(self, load: Callable[[], App | Inside], output: int) -> None:
+        os.register_at_fork(after_in_child=self._become_copy)
         code, problem = None, None
         try:
             code = load()
@@ -129,7 +142,7 @@ class Worker:
                 raise problem
             run = self._bind(code, bind)
         except Problem as refused:
-            self.put(self._refused(refused))
+            self.put(failure.refused(refused, self._stop(refused.used), bind.response_payload))
             _leave(1)
         except Exception as error:
             self.put(failure.raised(error, self._stop(), init=True))
@@ -193,19 +206,11 @@ class Worker:
         try:
             answer = self._serve(Call(invoke.request_id, invoke.timeout, invoke.attempt, invoke.event))
         except Problem as problem:
-            return self._refused(problem)
+            return failure.refused(problem, self._stop(problem.used), self._response_payload)
         usage = self._stop(answer.used)
         if len(answer.payload) > self._response_payload:
-            return self._too_large(usage)
+            return failure.too_large(self._response_payload, usage)
         return Result(answer.payload, answer.content_type, usage)
-
-    def _refused(self, problem: Problem) -> Raised:
-        usage = self._stop(problem.used)
-        return Raised(problem.error_type, problem.message, problem.stack_trace, False, usage, problem.body)
-
-    def _too_large(self, usage: Usage) -> Raised:
-        text = f"Response payload size exceeded maximum allowed payload size ({self._response_payload} bytes)."
-        return Raised(RESPONSE_TOO_LARGE, text, [], False, usage)
 
     def _invoke(self, invoke: Invoke) -> Result | Raised:
         self._meter.start()
@@ -222,7 +227,7 @@ class Worker:
             if self._complete is not None:
                 value = self._complete(argument, value)
         except schema.InvalidEvent as problem:
-            return Raised(INVALID_EVENT, f"Unable to unmarshal input: {problem}", [], True, self._stop())
+            return failure.invalid_event(problem, self._stop())
         except BaseException as error:
             if not failure.is_function_error(error):
                 raise
@@ -232,17 +237,16 @@ class Worker:
         try:
             content_type, payload = schema.encode_result(value)
         except Exception as problem:
-            text = f"Unable to marshal response: {failure.text_of(problem)}"
-            return Raised(INVALID_RESULT, text, [], False, self._stop())
+            return failure.invalid_result(problem, self._stop())
         usage = self._stop()
         if len(payload) > self._response_payload:
-            return self._too_large(usage)
+            return failure.too_large(self._response_payload, usage)
         return Result(payload, content_type, usage)
 
     def _context(self, invoke: Invoke) -> Context:
         function = self._function
         self._sent = 0
-        self._is_open = True
+        self._sender = invoke
         return Context(
             request_id=invoke.request_id,
             function=function.name,
@@ -250,13 +254,13 @@ class Worker:
             deadline=time.monotonic() + invoke.timeout,
             attempt=invoke.attempt,
             trace=invoke.event.traceparent,
-            send=self._send,
+            send=partial(self._send, invoke),
         )
 
     def _stop(self, elsewhere: Used | None = None) -> Usage:
-        if self._is_open:
+        if self._sender is not None:
             with self._sending:  # A thread that was left behind shall not read what is meant for the next invocation.
-                self._is_open = False
+                self._sender = None
         flush()
         if elsewhere is None:
             return self._meter.stop(pending=self._pending(), children=_has_child())
@@ -274,21 +278,35 @@ class Worker:
             return 0
         return int.from_bytes(self._size, sys.byteorder)
 
-    def _send(self, target: str, data: Any, key: str | None, delay: float) -> Any:
+    def _send(self, invoke: Invoke, target: str, data: Any, key: str | None, delay: float) -> Any:
         body = encode_json(data)
         if len(body) > self._asynchronous_payload:
             raise PayloadTooLarge(target, len(body), self._asynchronous_payload)
+        self._check_sender(invoke)  # Before the lock: a copy may have been forked while a thread held it.
         if self._loop is not None and self._loop.is_running():
             self._sent += 1
             return self._loop.exchange(Send(target, body, self._sent, key, delay))
         with self._sending:  # Threads of the handler may share its context.
-            if not self._is_open:
-                raise FnframeError("the invocation of this context is over")
+            self._check_sender(invoke)
             self._sent += 1
             self.put(Send(target, body, self._sent, key, delay))
             return _accepted(self.next(Ack))
 
+    def _check_sender(self, invoke: Invoke) -> None:
+        if self._is_copy:
+            raise FnframeError("only the environment's own process can send, and this one was forked from it")
+        if invoke is not self._sender:
+            raise FnframeError(OVER)
+
+    def _become_copy(self) -> None:
+        """In a process that a handler forked: it must neither answer for the environment nor hear what that is told."""
+        self._is_copy = True
+        self._sender = None
+        self.connection.close()
+
     def put(self, frame: Frame) -> None:
+        if self._is_copy:
+            _leave_copy(frame)
         self.connection.sendall(encode(frame))
 
     def take(self, kind: type[Frame]) -> Any:

@@ -92,6 +92,7 @@ async def start_bundle(
     bundle.templates.append(template)
     try:
         _check(bundle.manifest, app)
+        _warn_of_threads(f"app {bundle.manifest.app!r}", imported.manifest)
         bundle.manifest = provided.joined(bundle.manifest)
         if app is None and any(function.isolation == "inline" for function in bundle.manifest.functions):
             bundle.app = load_app(source.target, source.name, anew=True)
@@ -106,6 +107,8 @@ async def start_bundle(
                 extra, imported = await start(variables=function.variables)
                 bundle.templates.append(extra)
                 by_variables[key] = Templates(extra), imported.manifest.baseline_mb
+                if imported.manifest.threads != bundle.manifest.threads:
+                    _warn_of_threads(f"the app of function {function.name!r} with its variables", imported.manifest)
             if function.isolation == "process":
                 templates, baselines[function.name] = by_variables[key]
                 _check_memory(function, baselines[function.name])
@@ -139,6 +142,7 @@ async def _start_provided(
             )
             bundle.templates.append(template)
             by_key[key] = Templates(template), imported.manifest.baseline_mb
+            _warn_of_threads(f"{preparation.inside!r} for function {function.name!r}", imported.manifest)
         templates, baselines[function.name] = by_key[key]
         _check_memory(function, baselines[function.name])
         bundle.lanes[function.name] = Lane(function, templates)
@@ -157,15 +161,18 @@ def _check_memory(function: Function, baseline_mb: float) -> None:
 def _check(manifest: Manifest, app: App | None) -> None:
     for function in manifest.functions:
         _check_webhooks(function)
+    if app is not None:
+        _check_complete(app, {function.name: function for function in manifest.functions})
+
+
+def _warn_of_threads(imported: str, manifest: Manifest) -> None:
     if manifest.threads:
         log.warning(
-            "importing app %r left threads running (%s): %s; start threads in an @app.on_start function instead",
-            manifest.app,
+            "importing %s left threads running (%s): %s; start threads in an @app.on_start function instead",
+            imported,
             ", ".join(manifest.threads),
             THREADS[manifest.start_method],
         )
-    if app is not None:
-        _check_complete(app, {function.name: function for function in manifest.functions})
 
 
 def _check_webhooks(function: Function) -> None:

@@ -312,7 +312,7 @@ class Running:
         for template in bundle.templates:
             template.died = self._template_died
         limits = bundle.manifest.limits
-        inline = Inline(bundle.app, limits.response_payload) if bundle.app is not None else None
+        inline = Inline(bundle.app, limits) if bundle.app is not None else None
 
         def environments(function: Function) -> Environments:
             return inline if function.isolation == "inline" and inline is not None else self.pool

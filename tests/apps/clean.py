@@ -30,6 +30,7 @@ def found():
         "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
         "terminal": terminal,
         "descriptors": descriptors,
+        "inheritable": [int(name) for name in descriptors if int(name) > 2 and os.get_inheritable(int(name))],
         "umask": umask,
         "folder": str(Path.cwd()),
         "variable": os.environ.get("CHANGED"),

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -52,6 +54,11 @@ def sink(event):
     return None
 
 
+@app.function()
+def enqueues(event, context: Context):
+    return context.enqueue(event, 1)
+
+
 @app.function(timeout=10.0)
 async def gathers(event, context: Context):
     return await asyncio.gather(*(context.enqueue("sink", n) for n in range(event)))
@@ -83,17 +90,94 @@ def leaves_dead_and_living():
     return [os.getpid(), subprocess.Popen(["sleep", "600"]).pid]
 
 
-@app.function(timeout=10.0)
-def writes_garbage():
-    """Into each socket that it finds: one is the connection to the host."""
-    sockets = []
+def sockets():
+    """One of them is the connection to the host."""
+    found = []
     for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208
         with suppress(OSError):  # The listing's own is gone.
             if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                sockets.append(descriptor)
+                found.append(descriptor)
+    return found
+
+
+@app.function(timeout=10.0)
+def writes_garbage():
     for _ in range(2000):
-        for descriptor in sockets:
+        for descriptor in sockets():
             os.write(descriptor, b"\xff" * 65536)
+
+
+@app.function(timeout=0.5)
+def writes(event):
+    """What it is given, in hexadecimal, into its own connection."""
+    for descriptor in sockets():
+        os.write(descriptor, bytes.fromhex(event))
+
+
+@app.function()
+def writes_later(event):
+    """The same, after its answer."""
+    writing = [os.dup(descriptor) for descriptor in sockets()]
+
+    def write():
+        while not Path(event[0]).exists():
+            time.sleep(0.002)
+        for descriptor in writing:
+            os.write(descriptor, bytes.fromhex(event[1]))
+
+    threading.Thread(target=write, daemon=True).start()
+
+
+@app.function(timeout=10.0)
+def forks_and_both_come_out(event):
+    child = os.fork()
+    if child == 0:
+        if event == "raises":
+            raise ValueError("in the child")
+        return "child"
+    os.waitpid(child, 0)  # So that the child is the first to come out.
+    return "parent"
+
+
+@app.function(timeout=10.0)
+async def forks_and_both_come_out_async(event):
+    child = os.fork()
+    if child == 0:
+        return "child"
+    os.waitpid(child, 0)
+    return "parent"
+
+
+@app.function(timeout=10.0)
+def sends_from_a_child(event, context: Context):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            context.enqueue("sink", 1)
+        except Exception as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    return os.read(reading, 1000).decode()
+
+
+@app.function(timeout=30.0, memory=4096)
+def forks_much():
+    for _ in range(60):
+        if os.fork() == 0:
+            signal.pause()
+    signal.pause()
+
+
+kept = []
+
+
+@app.function()
+def sends_by_an_old_context(event, context: Context):
+    kept.append(context)
+    return kept[0].enqueue("sink", event)
 
 
 @app.function()

@@ -91,5 +91,15 @@ async def sends(event, context: Context):
 
 
 @app.function(isolation="inline")
+async def leaves_its_context(event, context: Context):
+    seen.append(context)
+
+
+@app.function(isolation="inline")
+async def sends_much(event, context: Context):
+    return await context.enqueue("heard", "x" * event)
+
+
+@app.function(isolation="inline")
 async def heard(event):
     seen.append(event)

@@ -71,6 +71,7 @@ def test_what_a_host_is_like_is_not_handed_down(dirty):
         f"/proc/{dirty['pid']}/clear_refs",
         "socket",
     ]
+    assert dirty["inheritable"] == [], "programs that it starts get none of them"
     assert dirty["limits"]["descriptors"] == 300
     assert dirty["limits"]["core"] == 0
     assert dirty["limits"]["file size"] == 512 * 2**20

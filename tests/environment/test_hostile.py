@@ -15,6 +15,8 @@ import pytest
 from facts import runs, state_of, until
 
 from fnframe import ConfigurationError, Failure, Success, hookimpl
+from fnframe.environment import children
+from fnframe.environment.wire import Result, Usage, encode
 from fnframe.runtime.logs import LogLines
 from fnframe.runtime.running import run_target
 
@@ -43,11 +45,11 @@ def keep_busy_until(condition) -> None:
 
 class Heard:
     def __init__(self):
-        self.bytes = 0
+        self.text = b""
 
     @hookimpl
     def fnframe_invocation_output(self, data):
-        self.bytes += len(data)
+        self.text += data
 
 
 async def test_output_without_end_keeps_nobody(tmp_path):
@@ -62,7 +64,7 @@ async def test_output_without_end_keeps_nobody(tmp_path):
 
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(flood)
-                await until(lambda: heard.bytes)
+                await until(lambda: heard.text)
                 assert (await running.invoke("echo", 1)).unwrap() == 1
                 assert not outcomes, "the other was answered meanwhile"
     assert outcomes[0].error_type == "Sandbox.Timedout"
@@ -175,6 +177,61 @@ async def test_garbage_in_the_connection_ends_the_environment():
         assert (await running.invoke("echo", 1)).unwrap() == 1
 
 
+@pytest.mark.parametrize("function", ["forks_and_both_come_out", "forks_and_both_come_out_async"])
+async def test_a_forked_child_that_comes_out_of_the_handler_does_not_answer_for_it(function):
+    """It read and wrote the same connection: its answer was the caller's, and its parent's that of the next caller."""
+    heard = Heard()
+    async with run_target(APP, plugins=[heard]) as running:
+        first = await running.invoke(function, "returns")
+        assert first.unwrap() == "parent"
+        second = await running.invoke(function, "raises" if function == "forks_and_both_come_out" else "returns")
+        assert second.unwrap() == "parent"
+        assert second.report.environment_id == first.report.environment_id
+        assert (await running.invoke("echo", 1)).unwrap() == 1
+    text = heard.text.decode()
+    assert text.count("fnframe: a process that the handler forked came out of it, and ends here\n") == 2
+    assert text.endswith("ValueError: in the child\n") or function != "forks_and_both_come_out"
+
+
+async def test_who_starts_more_processes_than_can_be_looked_after_is_ended(caplog, monkeypatch):
+    monkeypatch.setattr(children, "MOST_PROCESSES", 50)
+    async with run_target(APP) as running:
+        outcome = await running.invoke("forks_much")
+        assert (outcome.error_type, outcome.kind) == ("Runtime.ExitError", "ended")
+        assert outcome.message.endswith("Runtime exited with error: signal: killed")
+        assert "'forks_much' has started more than 50 processes and is ended" in caplog.text
+        assert (await running.invoke("echo", 1)).unwrap() == 1
+
+
+async def test_a_forked_child_cannot_send_in_its_parents_name():
+    async with run_target(APP) as running:
+        told = (await running.invoke("sends_from_a_child")).unwrap()
+        assert told == "only the environment's own process can send, and this one was forked from it"
+        assert (await running.invoke("echo", 1)).unwrap() == 1
+
+
+async def test_a_context_sends_for_its_own_invocation_only():
+    """A thread that was left behind sent in the name of whatever ran when it came to it."""
+    async with run_target(APP) as running:
+        first = await running.invoke("sends_by_an_old_context", 1)
+        assert isinstance(first, Success)
+        second = await running.invoke("sends_by_an_old_context", 2)
+        assert second.report.environment_id == first.report.environment_id
+        assert second.message == "the invocation of this context is over"
+
+
+ANSWER = bytes(encode(Result(b'"forged"', "application/json", Usage(1, 1, 1, 0, False))))
+
+
+async def test_an_answer_that_nobody_asked_for_ends_the_environment(tmp_path):
+    async with run_target(APP) as running:
+        first = await running.invoke("writes_later", [str(tmp_path / "gate"), ANSWER.hex()])
+        environment = next(e for e in running.pool._live if e.id == first.report.environment_id)
+        (tmp_path / "gate").touch()
+        await until(lambda: environment not in running.pool._live)
+        assert environment.reason == "exit"
+
+
 async def test_temporary_directories_that_are_hard_to_remove_are_removed():
     async with run_target(APP, settings={"idle_timeout": 0.05}) as running:
         directory = Path((await running.invoke("digs")).unwrap())
@@ -272,24 +329,25 @@ def many():
 
 
 async def test_an_app_that_is_refused_leaves_no_process(write_app):
-    before = children()
+    before = own_children()
     with pytest.raises(ConfigurationError, match="provisioned_concurrency"):
         async with run_target(write_app(PROVISIONED), settings={"max_environments": 4}):
             pass
-    assert children() == before
+    assert own_children() == before
 
 
-def children() -> set[str]:
+def own_children() -> set[str]:
     return {child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()}
 
 
 NO_FORK = """
-import os
 import time
 from pathlib import Path
 
+import __main__  # The template.
+
 HERE = Path(__file__).parent
-real = os.fork
+real = __main__.fork
 
 
 def fork():
@@ -300,7 +358,7 @@ def fork():
     return real()
 
 
-os.fork = fork
+__main__.fork = fork
 
 from fnframe import App
 
@@ -347,6 +405,95 @@ async def test_a_template_that_cannot_fork_says_so_and_what_runs_goes_on(write_a
             os.kill(pid, signal.SIGKILL)
         await until(lambda: not pids & {environment.pid for environment in running.pool._live})
         assert (await running.invoke("waits")).unwrap() == "waited"
+
+
+PATCHED = """
+import os
+import select
+import signal
+import time
+
+from fnframe import App
+
+real = signal.signal
+
+
+def refuse(*arguments, **options):
+    raise RuntimeError("an event loop would run here")
+
+
+def only_others(number, handler):
+    return refuse() if number == signal.SIGCHLD else real(number, handler)
+
+
+os.fork = os.waitpid = select.poll = time.sleep = refuse
+signal.signal = only_others
+app = App("patched")
+
+
+@app.function(timeout=0.2)
+def works(event):
+    if event == "exit":
+        os._exit(3)
+    while event == "spin":
+        pass
+    return event
+"""
+
+
+async def test_an_app_that_replaces_functions_of_the_system(write_app):
+    """As gevent does: its fork waits for the children, and the template died of not finding them."""
+    async with run_target(write_app(PATCHED)) as running:
+        template = running._bundle.templates[0]
+        for data, outcome in (("exit", "Runtime.ExitError"), ("spin", "Sandbox.Timedout"), ("echo", "success")):
+            assert (await running.invoke("works", data)).report.outcome == outcome
+        await until(lambda: not running.pool.statistics()["dying"])
+        assert running._bundle.templates[0] is template
+
+
+NOT_OURS = """
+import subprocess
+from pathlib import Path
+
+from fnframe.environment import parent
+
+THEIRS = Path(__file__).with_name("theirs")
+THEIRS.mkdir()
+real = parent.kill
+
+
+def kill(pid, number):
+    if (THEIRS / str(pid)).exists():
+        raise PermissionError(1, "Operation not permitted")
+    real(pid, number)
+
+
+parent.kill = kill
+
+from fnframe import App
+
+app = App("notours")
+
+
+@app.function()
+def leaves():
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    (THEIRS / str(child.pid)).touch()
+"""
+
+
+async def test_a_process_that_became_another_users_does_not_end_the_template(write_app, tmp_path):
+    """As one does that a handler starts with sudo: the template died of the error, and all environments with it."""
+    async with run_target(write_app(NOT_OURS)) as running:
+        template = running._bundle.templates[0]
+        environments = {(await running.invoke("leaves")).report.environment_id for _ in range(2)}
+        await until(lambda: not running.pool.statistics()["dying"])
+        assert len(environments) == 2
+        assert running._bundle.templates[0] is template
+        pids = [int(path.name) for path in (tmp_path / "theirs").iterdir()]
+        assert all(map(runs, pids))
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
 
 
 async def test_what_cannot_be_forked_is_not_provisioned_again_at_once(write_app, tmp_path):

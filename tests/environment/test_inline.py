@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from fnframe import Failure, Success, hookimpl
+from fnframe import Failure, FnframeError, Success, hookimpl
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "apps"))
 from inline import app, seen
@@ -110,3 +110,13 @@ async def test_it_can_enqueue():
         assert isinstance(outcome, Success)
         await running.drained()
     assert seen == [{"n": 1}]
+
+
+async def test_it_can_send_no_more_and_no_longer_than_one_in_a_process():
+    seen.clear()
+    async with app.run() as running:
+        outcome = await running.invoke("sends_much", 2**20)
+        assert outcome.error_type == "PayloadTooLarge"
+        await running.invoke("leaves_its_context")
+        with pytest.raises(FnframeError, match="the invocation of this context is over"):
+            await seen[0].enqueue("heard", 1)

@@ -66,6 +66,12 @@ def burns(how):
 
 
 @app.function(timeout=30.0)
+def fakes_the_clock():
+    time.perf_counter_ns = time.perf_counter = time.monotonic = time.time = lambda: 0
+    burn(0.05)
+
+
+@app.function(timeout=30.0)
 def burns_and_dies():
     burn(0.05)
     os._exit(1)
@@ -148,6 +154,12 @@ async def test_processor_time_of_one_that_died_is_what_its_exit_status_told(runn
     assert outcome.error_type == "Runtime.ExitError"
     assert 50 <= outcome.report.cpu_ms < 150
     assert outcome.report.duration_ms >= 50
+
+
+async def test_a_handler_that_fakes_the_clock_does_not_change_its_duration(running):
+    """As freezegun and its like do, and leave it so."""
+    for _ in range(2):
+        assert (await running.invoke("fakes_the_clock")).report.duration_ms >= 50
 
 
 async def test_no_processor_time_escapes(running):

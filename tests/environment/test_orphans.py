@@ -14,7 +14,9 @@ import anyio
 import pytest
 from facts import runs, until
 
+from fnframe.environment import orphans
 from fnframe.environment.orphans import LOCK, Root, sweep_abandoned
+from fnframe.environment.slot import remove
 from fnframe.runtime.running import run_target
 
 pytestmark = pytest.mark.anyio
@@ -143,6 +145,60 @@ async def test_only_what_a_dead_host_made_is_swept(folder):
     sweep_abandoned()
     assert sorted(folder.iterdir()) == sorted([living.path, project, linked, folder / "victim"])
     living.remove()
+
+
+async def test_a_folder_whose_removal_was_interrupted_is_removed_by_the_next_host(folder, monkeypatch):
+    """The lock went with the rest, in any order, and without it nobody knew what the folder was."""
+    dead = Root()
+    (dead.path / "slot-x").mkdir()
+    os.close(dead._lock)
+
+    def interrupted(*paths):
+        remove(*paths)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(orphans, "remove", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sweep_abandoned()
+    assert [path.name for path in dead.path.iterdir()] == [LOCK]
+    monkeypatch.undo()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    sweep_abandoned()
+    assert not dead.path.exists()
+
+
+UNDYING = """
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+
+from fnframe import App
+
+app = App("undying")
+
+
+@app.function(timeout=30.0)
+def undying():
+    ctypes.CDLL(None).prctl(1, 0)  # PR_SET_PDEATHSIG: it does not end with its parent any more.
+    Path(__file__).with_name("pid").write_text(str(os.getpid()))
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+@app.function()
+def works():
+    return "works"
+"""
+
+
+async def test_a_handler_that_kills_its_template_and_would_not_die_with_it(write_app, tmp_path):
+    async with run_target(write_app(UNDYING)) as running:
+        outcome = await running.invoke("undying")
+        assert outcome.error_type == "Runtime.ExitError"
+        await gone([int((tmp_path / "pid").read_text())])
+        assert (await running.invoke("works")).unwrap() == "works"
 
 
 async def test_an_import_that_fails_leaves_nothing(write_app, tmp_path):

@@ -155,6 +155,48 @@ async def test_an_import_that_fails_in_an_environment_is_told_to_who_waits_for_i
         assert outcome.unwrap() not in (first, spare)
 
 
+async def test_a_reload_imports_the_code_as_it_is_now(write_app, tmp_path):
+    source = LEAVES_THREADS + "\n\n@app.function()\ndef version():\n    return 1\n"
+    async with run_target(write_app(source)) as running:
+        assert (await running.invoke("version")).unwrap() == 1
+        before = [template_of(running), *(environment.pid for environment in running.pool._live)]
+        write_app(source.replace("return 1", "return 22"))
+        await running.reload()
+        assert (await running.invoke("version")).unwrap() == 22
+        await until(lambda: not any(map(runs, before)))
+
+
+VARIABLES = """
+import os
+import threading
+
+from fnframe import App
+
+if "COLOUR" in os.environ:
+    threading.Thread(target=threading.Event().wait, name="painter", daemon=True).start()
+app = App("variables")
+
+
+@app.function(variables={"COLOUR": "blue"})
+def paints():
+    return [thread.name for thread in threading.enumerate()]
+
+
+@app.function()
+def plain():
+    return [thread.name for thread in threading.enumerate()]
+"""
+
+
+async def test_threads_that_only_some_variables_start(write_app, caplog):
+    """Each template starts its environments as is safe for it, and each says so."""
+    async with run_target(write_app(VARIABLES)) as running:
+        assert "app of function 'paints' with its variables left threads running (painter)" in caplog.text
+        assert caplog.text.count("left threads running") == 1
+        assert (await running.invoke("paints")).unwrap() == ["MainThread", "painter"]
+        assert (await running.invoke("plain")).unwrap() == ["MainThread"]
+
+
 async def test_a_template_that_is_killed_leaves_nothing(write_app):
     async with run_target(write_app(LEAVES_THREADS)) as running:
         await running.invoke("names")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import types
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 import pytest
@@ -32,6 +32,8 @@ def values(type_: Any) -> st.SearchStrategy[Any]:
     origin, arguments = get_origin(type_), get_args(type_)
     if type_ in PLAIN:
         return PLAIN[type_]
+    if origin is Annotated:
+        return st.integers(arguments[1].ge, arguments[1].le)
     if origin in (Union, types.UnionType):
         return st.one_of([values(part) for part in arguments])
     if origin is Literal:
@@ -171,6 +173,13 @@ def test_a_damaged_frame_is_a_frame_or_a_decode_error(frame, data):
     except msgspec.DecodeError:
         return
     assert all(isinstance(found, FRAMES) for found in frames)
+
+
+@pytest.mark.parametrize("figure", [-1, 2**53 + 1, 2**64 - 1])
+def test_figures_that_nothing_can_have_are_refused(figure):
+    """A handler that forges them must not end the ledger that they are added up in."""
+    with pytest.raises(msgspec.DecodeError):
+        fed(bytes(encode(Result(b"", "application/json", Usage(figure, 1, 1, 0, False)))))
 
 
 def test_unknown_fields_at_the_end_are_ignored():

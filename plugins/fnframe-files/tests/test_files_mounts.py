@@ -148,3 +148,47 @@ async def test_who_chose_how_to_look_is_not_warned(
         (uploads / "a").write_text("x")
         await kit.until(lambda: mapping.created == ["a"])
     assert caplog.text == ""
+
+
+# As on a system that has no inotify, where nobody says either who writes to a file.
+ELSEWHERE = """
+import anyio, sys
+from pathlib import Path
+
+sys.path.insert(0, sys.argv[1])
+from conftest import Files, Recorder, serving, until
+from fnframe_files import serving as module
+
+sys.platform = "darwin"
+module.POLL_WITHOUT_INOTIFY = 0.02
+uploads = Path(sys.argv[2])
+
+
+async def main():
+    mapping = Recorder(Files("uploads", events=("created", "removed"), settle=0.1), uploads.parent)
+    (uploads / "old").write_text("x")
+    async with serving(mapping):
+        assert mapping.created == ["old"]
+        assert mapping.texts.endswith("looks every 0.02 s"), mapping.texts
+        assert not [link for link in Path("/proc/self/fd").iterdir() if "inotify" in str(link.resolve())]
+        with (uploads / "slow").open("w") as file:
+            (uploads / "new").write_text("x")
+            while "new" not in mapping.created:
+                file.write("x")
+                file.flush()
+                await anyio.sleep(0.002)
+            assert "slow" not in mapping.created
+        await until(lambda: "slow" in mapping.created)
+        assert mapping.objects[-1].size == (uploads / "slow").stat().st_size
+        (uploads / "old").unlink()
+        await until(lambda: mapping.removed == ["old"])
+
+
+anyio.run(main)
+"""
+
+
+def test_where_there_is_no_inotify(uploads: Path) -> None:
+    command = [sys.executable, "-c", ELSEWHERE, str(Path(__file__).parent), str(uploads)]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    assert run.returncode == 0, run.stdout + run.stderr

@@ -358,6 +358,20 @@ async def test_bundles_of_code_do_not_see_each_other(tmp_path):
     assert not Path(three[2]).exists()  # It went with the app.
 
 
+async def test_an_error_that_is_too_long_to_be_sent_is_cut(tmp_path):
+    """The environment was ended for it, as if it had garbled its connection."""
+    (tmp_path / "mine.py").write_text("def handler(event, context):\n    raise ValueError('x' * 10_000_000)\n")
+    (tmp_path / "app.py").write_text(
+        "from fnframe import App\napp = App('x')\napp.lambda_function('long', handler='mine.handler', memory=512)\n"
+    )
+    async with run_target(str(tmp_path)) as running:
+        first, second = [await running.invoke("long") for _ in range(2)]
+    assert first.error_type == second.error_type == "ValueError"
+    assert first.message == "x" * 64 * 1024
+    assert first.payload()["errorMessage"] == first.message
+    assert first.report.environment_id == second.report.environment_id
+
+
 @pytest.mark.parametrize(("content", "problem"), [(None, "no directory and no zip"), (b"x", "Could not unzip")])
 async def test_code_that_is_none_is_refused_at_start(tmp_path, content, problem):
     if content is not None:

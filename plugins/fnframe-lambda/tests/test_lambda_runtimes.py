@@ -272,6 +272,25 @@ async def test_a_runtime_that_dies_between_two_invocations_is_replaced(running):
     assert second.report.environment_id != first.report.environment_id
 
 
+async def test_where_environments_are_spawned(kit, tmp_path):
+    (tmp_path / "code").mkdir()
+    source = "count = []\ndef handler(event, _):\n    count.append(1)\n    return [len(count)]\n"
+    (tmp_path / "code" / "mine.py").write_text(source)
+    (tmp_path / "app.py").write_text(
+        "from fnframe import App\napp = App('spawned')\n"
+        f"shell = ['sh', {str(kit.APPS / 'shop' / 'runtime.sh')!r}]\n"
+        "app.lambda_function('runtime', runtime='provided', command=shell, timeout=30)\n"
+        "app.lambda_function('code', handler='mine.handler', code='code')\n"
+    )
+    async with run_target(str(tmp_path), settings={"start_method": "spawn"}) as running:
+        for function in ("runtime", "code"):
+            first, second = [await running.invoke(function, "count") for _ in range(2)]
+            assert (first.unwrap()[0], second.unwrap()[0]) == (1, 2)
+            assert second.report.environment_id == first.report.environment_id
+        await running.reload()
+        assert (await running.invoke("code", "count")).unwrap() == [1]
+
+
 async def test_nothing_is_left_at_the_end(kit):
     async with run_target(str(kit.APPS / "shop" / "runtimes.py")) as running:
         await warm(running, "shell")
