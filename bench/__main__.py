@@ -22,6 +22,7 @@ SCRIPTS = [
     "filter",
     "imports",
     "files",
+    "billing",
 ]
 
 

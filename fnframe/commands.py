@@ -13,13 +13,13 @@ import msgspec
 
 from .cli.errors import UsageError
 from .cli.options import Assignments, Flag, Target, settings_of
-from .cli.output import Terminal, aligned, counted, duration, terminal
+from .cli.output import Terminal, aligned, counted, duration, printable, terminal
 from .cli.signals import Stop, run_async
 from .cli.standard_output import OutputLost, tell, written
 
 __all__ = (
     "Assignments", "Flag", "OutputLost", "Place", "Stop", "Target", "Terminal", "UsageError", "aligned", "counted",
-    "duration", "place_of", "run_async", "settings_of", "tell", "terminal", "written",
+    "duration", "place_of", "printable", "run_async", "settings_of", "tell", "terminal", "written",
 )  # fmt: skip
 
 

@@ -34,9 +34,14 @@ class RunningApp(Protocol):
         """Whether other processes may share the engine."""
 
     @property
-    def reports(self) -> Stream:
+    def durable(self) -> bool:
+        """Whether all that is accepted outlives this process; where the app has several engines, in each of them."""
+
+    @property
+    def reports(self) -> Mapping[str, Stream]:
         """The reports of asynchronous and polled invocations, each kept in the step that settled what it was for: see
-        `fnframe.engine.protocol.REPORTS`."""
+        `fnframe.engine.protocol.REPORTS`. A stream for each engine that outlives the process, by a name that the next
+        run has for it too."""
 
     def settings_of(self, name: str) -> Any:
         """The table of settings of this name: of a kind of trigger or environment, or of a plugin's own."""

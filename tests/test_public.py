@@ -17,8 +17,8 @@ import fnframe
 from fnframe import errors
 
 FILES_THAT_RE_EXPORT = [
-    "fnframe", "fnframe_http", "fnframe_files", "fnframe_cron", "fnframe_lambda", "fnframe_queue", "fnframe_sqlite",
-    "fnframe_stream",
+    "fnframe", "fnframe_billing", "fnframe_http", "fnframe_files", "fnframe_cron", "fnframe_lambda", "fnframe_queue",
+    "fnframe_sqlite", "fnframe_stream",
 ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -59,17 +60,16 @@ def terminal(lost: Callable[[OutputLost], None] | None = None) -> Terminal:
 
 
 def aligned(rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> list[str]:
-    """Rows as lines with aligned columns; those numbered in `right` to the right."""
+    """Rows as lines with aligned columns; those numbered in `right` to the right. Wide characters count as two."""
     table = [list(row) for row in rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    widths = [max(cell_len(row[column]) for row in table) for column in range(len(table[0]))]
     to_right = set(right)
-    return [
-        "  ".join(
-            cell.rjust(width) if column in to_right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
+
+    def padded(cell: str, column: int) -> str:
+        padding = " " * (widths[column] - cell_len(cell))
+        return padding + cell if column in to_right else cell + padding
+
+    return ["  ".join(padded(cell, column) for column, cell in enumerate(row)).rstrip() for row in table]
 
 
 def duration(milliseconds: float) -> str:

@@ -29,7 +29,12 @@ DUPLICATE_WINDOW = 3600.0
 
 REPORTS = "fnframe:reports"
 """The stream, of one partition, that keeps the reports which came with an acknowledgement: each as JSON, under the key
-of its function and the id `REQUEST_ID ATTEMPT`. An attempt that was interrupted may be there twice."""
+of its function and the id `REQUEST_ID ATTEMPT`. An attempt that was interrupted may be there twice.
+
+A durable engine keeps those of the `REPORTS_KEPT` seconds before the newest, whatever is set for streams: what was not
+read when the last process ended is there when the next one begins, however late that is."""
+
+REPORTS_KEPT = 86_400.0
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -38,6 +38,14 @@ class RoutedEngine:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
+    def by_name(self) -> dict[str, Engine]:
+        """Each engine once, by the first that is named for it; the home first."""
+        named = {"home": self._home}
+        for name, engine in self._others.items():
+            if engine not in named.values():
+                named[name] = engine
+        return named
+
     def queue(self, name: str) -> Queue:
         return self._engine_of("queue", name).queue(name)
 

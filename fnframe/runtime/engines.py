@@ -51,6 +51,11 @@ def engine_of(settings: Settings, plugins: Plugins, directory: Path, clock: Cloc
     return RoutedEngine(home, others) if others else home
 
 
+def engines_in(engine: Engine) -> dict[str, Engine]:
+    """The engines of an app, each by a name that the next run has for it too."""
+    return engine.by_name() if isinstance(engine, RoutedEngine) else {"home": engine}
+
+
 def durable_url(plugins: Plugins) -> str:
     """The URL of a durable engine beside the app; that of the memory where no plugin brings one."""
     return DURABLE if "sqlite" in engine_factories(plugins) else "memory:"

@@ -36,7 +36,7 @@ from ..function import Function
 from ..trigger import Trigger, kind_of
 from .bundle import Bundle, Source, source_of, start_bundle
 from .config import Settings, load_settings
-from .engines import durable_url, engine_of
+from .engines import durable_url, engine_of, engines_in
 from .host_log import HostLog
 from .lifespans import lifespans
 from .mapping import BoundMapping
@@ -122,9 +122,18 @@ class Running:
         self.plugins.add(plugin, f"{type(plugin).__name__} of this run")
 
     @property
-    def reports(self) -> Stream:
+    def durable(self) -> bool:
+        """Whether all that is accepted outlives this process; see `RunningApp`."""
+        return all(engine.durable for engine in engines_in(self.engine).values())
+
+    @property
+    def reports(self) -> Mapping[str, Stream]:
         """What came with an acknowledgement; see `RunningApp`."""
-        return self.engine.stream(REPORTS)
+        return {
+            f"reports of {name}": engine.stream(REPORTS)
+            for name, engine in engines_in(self.engine).items()
+            if engine.durable
+        }
 
     def service(self, name: str) -> Any:
         """What a plugin's lifespan offers; `running.cron` is the service `cron`."""

@@ -48,7 +48,7 @@ def read_until_told(run, count):
         run.read_until(")")
 
 
-def test_what_is_new_is_sorted_stored_and_told_of_once(news, start, free_tcp_port_factory):
+def test_what_is_new_is_sorted_stored_and_told_of_once(news, start, bill_of, free_tcp_port_factory):
     environ = {"NEWS_PORT": str(free_tcp_port_factory()), "NEWS_SCHEDULE": "* * * * * *", "PYTHONUTF8": "1"}
     options = ("--port", free_tcp_port_factory(), "--log-format", "text", "--set", "retry_base=0.01")
     run = start("run", "news", *options, environ=environ)
@@ -79,3 +79,8 @@ def test_what_is_new_is_sorted_stored_and_told_of_once(news, start, free_tcp_por
     assert {record["requestContext"]["approximateInvokeCount"] for record in records} == {4}
     assert "is no feed" in records[0]["responsePayload"]["errorMessage"]
     assert sum("tides.rss answers 503 Service Unavailable" in line for line in run.lines) >= 2
+
+    bill = bill_of("news")
+    assert bill["front_page"][0] == 1
+    assert bill["notify"][0] >= 2
+    assert bill["fetch"][1] >= 4 + 2, "four attempts at what is no feed, and two at what comes late"

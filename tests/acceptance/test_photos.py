@@ -83,6 +83,13 @@ def test_it_tells_what_each_invocation_used(photos, once):
     assert int(re.search(r"(\d+)/256 MB", " ".join(usage))[1]) in range(10, 256)
 
 
+def test_its_bill_is_that_of_the_readme(photos, once, bill_of, fnframe):
+    once()
+    (row,) = bill_of("photos").items()
+    assert (row[0], row[1][:2]) == ("thumbnail", (11, 6))
+    assert "128 MB would save" in fnframe("advise", "photos").stdout
+
+
 def test_photos_are_upright_and_in_their_colours(photos, once):
     """The cat lies on its side with an orientation of 6; the coffee is CMYK."""
     once()
@@ -107,7 +114,7 @@ def test_a_second_run_handles_only_what_is_new(photos, once):
     assert difference(thumbnails(photos)["cat.jpg"], coffee.resize((320, 213))) < 5
 
 
-def test_it_serves_photos_that_arrive(photos, start):
+def test_it_serves_photos_that_arrive(photos, start, fnframe):
     run = start("run", "photos", "--port", "0")
     url = re.search(r"http://[\d.]+:\d+", run.read_until("photos: GET http"))[0]
     wait_for_thumbnails(run, 5)
@@ -126,6 +133,8 @@ def test_it_serves_photos_that_arrive(photos, start):
         assert '<img src="photos/a%20late%20cat.jpg"' in page.text
         for name in ("absent.jpg", "..%2Fapp.py", "%2Fetc%2Fpasswd", "..%2Fuploads%2Fcat.jpg"):
             assert client.get(f"/photos/{name}").status_code == 404
+    top = fnframe("top", "photos", "--window", "600").stdout.splitlines()
+    assert {line.split()[0] for line in top[3:-2]} == {"photo", "photos", "thumbnail", "gallery"}
     assert run.end() == 0
 
 

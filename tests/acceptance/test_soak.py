@@ -54,3 +54,9 @@ def test_of_several_processes_one_fires_each_instant():
 
 def test_the_bill_of_a_large_ledger_is_what_its_rows_say():
     assert "equal to the last unit" in soak("ledger", "--rows", "10000")
+
+
+@pytest.mark.parametrize("commit", ["grouped", "before-reply"])
+def test_each_is_billed_once_whatever_is_killed(commit):
+    # How long a commit takes says little while other tests run.
+    assert "each is billed once" in soak("bills", "--kills", "3", "--commit", commit, "--within", "1000")

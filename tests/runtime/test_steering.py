@@ -199,7 +199,7 @@ class WithSettings:
     @asynccontextmanager
     async def _lifespan(self, running):
         self.found = running.settings_of("sizes")
-        self.reports = running.reports
+        self.durable, self.reports = running.durable, running.reports
         running.register(self.heard)
         yield
 
@@ -212,12 +212,28 @@ async def test_a_plugin_has_settings_and_registers_hooks_of_its_run(monkeypatch)
         await running.invoke("plain")
         await running.enqueue("plain")
         await running.drained()
-        (record,) = await plugin.reports.read(0, 0, 10)
+        assert (plugin.durable, plugin.reports) == (False, {}), "what a memory engine keeps ends with who hears it"
     assert plugin.found == Sizes(5)
     assert [report.function for report in plugin.heard.reports] == ["plain", "plain"]
-    assert record.key == "plain"
     async with app.run(plugins=[WithSettings()], sizes={"size": 7}) as running:
         assert running.settings_of("sizes") == Sizes(7)
+
+
+@pytest.mark.anyio
+async def test_a_plugin_finds_the_reports_of_each_engine_that_outlives_the_process(tmp_path):
+    engine, other = (f"sqlite:///{tmp_path / name}" for name in ("engine.db", "other.db"))
+    for engines, durable, names in (
+        ({}, True, ["reports of home"]),
+        ({"queue:b": other, "stream:a": other}, True, ["reports of home", "reports of queue:b"]),
+        ({"queue:b": "memory:"}, False, ["reports of home"]),
+    ):
+        plugin = WithSettings()
+        async with app.run(plugins=[plugin], engine=engine, engines=engines) as running:
+            await running.enqueue("plain")
+            await running.drained()
+            assert (plugin.durable, list(plugin.reports)) == (durable, names)
+            records = await plugin.reports["reports of home"].read(0, 0, 10)
+            assert {record.key for record in records} == {"plain"}
 
 
 class Needing(msgspec.Struct):

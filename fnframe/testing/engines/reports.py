@@ -6,7 +6,7 @@ import datetime as dt
 
 import msgspec
 
-from ...engine.protocol import REPORTS, Engine
+from ...engine.protocol import REPORTS, REPORTS_KEPT, Engine
 from ...outcome import Report
 from .obligation import World, obligation, put, require
 
@@ -89,3 +89,15 @@ async def a_commit_keeps_its_reports(world: World) -> None:
     await claim.release()
     require(await claim.commit(b"2", [a_report("late")]), False, "committed after the release")
     require(await kept(world.engine), ["a 1", "b 2"], "reports that are kept")
+
+
+@obligation("durable", "virtual time", stream_retention=10.0, stream_records=2)
+async def reports_wait_for_who_bills_them(world: World) -> None:
+    """The host died on Friday, with some that nobody had read, and the next one begins on Monday."""
+    queue = world.engine.queue("orders")
+    await put(queue, *"abc")
+    for lease in await queue.receive(3, world.lease):
+        await lease.ack(a_report(lease.message.id))
+    engine = await world.reopen()
+    await world.pass_time(3 * REPORTS_KEPT)
+    require(await kept(engine), ["a 1", "b 1", "c 1"], "reports that are kept")

@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 import shutil
 from decimal import Decimal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import anyio
 import msgspec
@@ -19,6 +19,7 @@ from fnframe_billing.ledger import Ledger
 from fnframe_billing.schema import MEMORY
 from fnframe_billing.scope import Calendar, Scope
 from fnframe_billing.settings import Budget
+from fnframe_billing.usage import Usage
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,7 +53,7 @@ def budgets(*declared, time=None, ledger=None):
 
 def flush(made, ledger, *reports):
     """As the writer does it."""
-    made.learn(ledger.write(reports, made.take()))
+    made.written(reports, ledger.write(reports, budgets=made))
 
 
 # What is spent.
@@ -96,7 +97,6 @@ def test_what_never_ran_takes_nothing():
     made = budgets({"requests": 1})
     made.hear(report(environment_id="", duration_ms=0.0, outcome="TooManyRequestsException"))
     assert made.refusal(F, None) is None
-    assert made.take() == {}
 
 
 def test_throttling_tells_when_the_period_begins_anew():
@@ -214,6 +214,12 @@ def test_each_moment_lies_in_one_period_that_begins_with_its_day_or_month(moment
     assert calendar.period(period.end - 1) == period
 
 
+@given(st.floats(dt.datetime(2020, 1, 1).timestamp(), 4e9), st.sampled_from(sorted(available_timezones())))
+def test_days_begin_with_a_quarter_of_an_hour(moment, zone):
+    """What is new in the ledger is summed up by them."""
+    assert Calendar(Scope("app", "", "", "day", zone)).period(moment).begin % 900 == 0
+
+
 def test_a_clock_that_steps_back_finds_what_was_spent_then():
     time = Time()
     made = budgets({"requests": 1, "per": "day"}, time=time)
@@ -280,6 +286,48 @@ def test_a_budget_that_is_new_counts_what_the_ledger_has(scope):
         assert budgets({"requests": 2, "per": "day", "tenant": "nobody"}, ledger=ledger).refusal(F, "nobody") is None
 
 
+def test_a_budget_that_was_away_counts_what_was_used_meanwhile(tmp_path):
+    """What was spent before had been kept, and what nobody counted then was free."""
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        made = budgets({"requests": 3}, ledger=ledger)
+        made.hear(each := report())
+        flush(made, ledger, each)
+        ledger.write([report(), report()])
+        assert made.refusal(F, None) is None
+        assert budgets({"requests": 3}, ledger=ledger).refusal(F, None) is not None
+
+
+@pytest.mark.parametrize("scope", [{}, {"function": "*"}, {"tag": "team=web"}])
+def test_a_day_that_begins_within_an_hour_counts_from_there(scope):
+    """In Kolkata it begins at 18:30 UTC."""
+    midnight = dt.datetime(2026, 11, 3, 18, 30, tzinfo=dt.UTC)
+    time = Time(midnight.timestamp() + 3600)
+    declared = {"requests": 3, "per": "day", "timezone": "Asia/Kolkata", **scope}
+    moments = [midnight + dt.timedelta(milliseconds=ms) for ms in (-1_800_000, -1, 0, 1_799_999, 1_800_000)]
+    with Ledger(MEMORY) as ledger:
+        ledger.write([report(started_at=moment, tags={"team": "web"}) for moment in moments[:4]])
+        assert budgets(declared, time=time, ledger=ledger).refusal(F, None) is None
+        ledger.write([report(started_at=moments[4], tags={"team": "web"})])
+        assert budgets(declared, time=time, ledger=ledger).refusal(F, None) is not None
+    warm = Function(name="f", where="", memory=1024, provisioned_concurrency=1, tags={"team": "web"})
+    with Ledger(MEMORY) as ledger:
+        for moment in moments[1:4]:
+            ledger.reserve("run", [warm], "node", int(moment.timestamp() * 1000), 1000)
+        spent = budgets({**declared, "requests": None, "cost": Decimal(1)}, time=time, ledger=ledger).accounts[0]
+        (account,) = spent._accounts.values()
+        assert account.taken(0) == spent.limits[0].taken(Usage(reserved_mb_ms=2 * 1024 * 1000))
+
+
+def test_an_attempt_that_was_interrupted_counts_once_when_it_is_done():
+    made = budgets({"requests": 2})
+    each = report(invocation_type="asynchronous")
+    for _ in range(3):
+        made.hear(each)
+    assert made.refusal(F, None) is None
+    made.hear(report())
+    assert made.refusal(F, None) is not None
+
+
 def test_hosts_that_share_a_ledger_learn_of_each_other(tmp_path):
     with Ledger(tmp_path / "ledger.db") as one, Ledger(tmp_path / "ledger.db") as two:
         here, there = (budgets({"requests": 4}, ledger=ledger) for ledger in (one, two))
@@ -329,7 +377,7 @@ def test_accounts_are_sums_whatever_was_written_when(invocations, most):
             ]
             for each in (made, again):
                 account = [a for key, a in each.accounts[0]._accounts.items() if key.subject == tenant]
-                assert [a.taken for a in account] == ([expected] if account else [])
+                assert [[a.taken(n) for n in range(len(taken))] for a in account] == ([expected] if account else [])
 
 
 def test_tenants_without_end_are_forgotten_and_learned_again(monkeypatch):

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from billing_reports import NOON, report
 from fnframe_billing.collector import Refused, Sender, post
-from fnframe_billing.ledger import Ledger
+from fnframe_billing.ledger import Ledger, Position
 from fnframe_billing.schema import MEMORY
 from fnframe_billing.settings import Collector
 
@@ -126,8 +126,7 @@ async def test_a_collector_that_is_not_there_is_told_without_what_is_secret(serv
     monkeypatch.setenv("SECRET_TOKEN", "s3cret")
     server.close()
     ledger.write([report()])
-    settings = Collector(url=server.url.replace("http://", "http://me:pass@"), token=VARIABLE)
-    away = Sender(settings, ledger, "shop", init_billed=True)
+    away = Sender(Collector(url=f"{server.url}&key=pass", token=VARIABLE), ledger, "shop", init_billed=True)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(away.run)
         with anyio.fail_after(10):
@@ -148,9 +147,43 @@ async def test_a_token_is_a_bearer_token(server, ledger, monkeypatch):
         sender(server, ledger, token="$ABSENT")  # noqa: S106  the name of a variable
 
 
+@pytest.mark.parametrize("token", ["s3cr\net", "s3crét", " \n"])
+async def test_a_token_that_is_no_header_is_told_without_it(server, ledger, monkeypatch, token):
+    """The client's own error shows the header, and the log told it; a file's last line break is no part of it."""
+    monkeypatch.setenv("SECRET_TOKEN", token)
+    with pytest.raises(ConfigurationError, match="token must be of printable ASCII characters, and is not"):
+        sender(server, ledger, token=VARIABLE)
+    monkeypatch.setenv("SECRET_TOKEN", "s3cret\n")
+    ledger.write([report()])
+    await sender(server, ledger, token=VARIABLE).send_batch()
+    assert server.requests[0][1]["Authorization"] == "Bearer s3cret"
+
+
+async def test_what_is_secret_in_a_url_is_not_kept(server, ledger, kit):
+    ledger.write([report()])
+    sending = Sender(Collector(url=f"{server.url}&key=s3cret"), ledger, "shop", init_billed=True)
+    await sending.send_batch()
+    assert sending.sent() == 1
+    assert "key=s3cret" in server.requests[0][0]
+    ((reader,),) = kit.rows(ledger, "SELECT reader FROM positions")
+    assert "127.0.0.1" not in reader
+    assert "s3cret" not in reader
+
+
+async def test_hosts_that_share_a_ledger_share_what_there_is_to_send(server, ledger):
+    ledger.write([report(request_id=f"r{n}") for n in range(4)])
+    one, two = (sender(server, ledger, batch=2) for _ in range(2))
+    await one.send_batch()
+    await two.send_batch()
+    assert [event["id"] for event in server.taken()] == [f"r{n}:1" for n in range(4)]
+    ledger.move(one._reader, Position(2, ""))
+    assert two.sent() == 4, "a slow one does not set the others back"
+
+
 async def test_retry_after_is_heeded(server):
-    server.answers = [(503, {"Retry-After": "7"}), (503, {"Retry-After": "Wed, 25 Nov 2026 00:00:00 GMT"})]
-    for seconds in (7.0, None):
+    answers = ["7", "Wed, 25 Nov 2026 00:00:00 GMT", "99999999999"]
+    server.answers = [(503, {"Retry-After": answer}) for answer in answers]
+    for seconds in (7.0, None, 3600.0):
         with pytest.raises(Refused, match="503") as raised:
             post(server.url, b"[]", {})
         assert raised.value.retry_after == seconds
@@ -178,9 +211,21 @@ async def test_a_running_app_sends_what_it_used_and_the_next_what_was_left(serve
     assert server.taken()[-1]["id"] == f"{last}:1"
 
 
-async def test_a_url_that_is_none_is_told(tmp_path, kit):
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("collector", "must begin with http:// or https://, found 'collector'"),
+        ("ftp://me:s3cret@host/x", "must begin with http:// or https://, found 'ftp://host/...'"),
+        ("http://me:s3cret@host/x", "must hold no password, which belongs into collector.token; found 'http://host"),
+        ("http://host:s3cret/x", "must be a URL with a host, .*, found 'http://..."),
+        ("http://host/a b", "must be a URL with a host, of printable ASCII without spaces"),
+        ("https:///x", "must be a URL with a host"),
+    ],
+)
+async def test_a_url_that_is_none_is_told(tmp_path, kit, url, problem):
     shop = str(shutil.copy(kit.SHOP, tmp_path / "shop.py"))
-    (tmp_path / "fnframe.toml").write_text('[billing.collector]\nurl = "collector"\n')
-    with pytest.raises(ConfigurationError, match=r"collector\.url must begin with http:// .*, found 'collector'"):
+    (tmp_path / "fnframe.toml").write_text(f'[billing.collector]\nurl = "{url}"\n')
+    with pytest.raises(ConfigurationError, match=problem) as raised:
         async with run_target(shop):
             pass
+    assert "s3cret" not in str(raised.value)

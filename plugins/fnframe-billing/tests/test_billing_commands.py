@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import fcntl
 import io
+import itertools
 import json
 import os
 import pty
@@ -25,11 +26,13 @@ from billing_reports import report, reports
 from fnframe_billing import amounts, chart, table
 from fnframe_billing.bill import Cell, make_bill
 from fnframe_billing.book import find_book
+from fnframe_billing.focus import columns
 from fnframe_billing.ledger import Ledger
 from fnframe_billing.rows import Peaks
 from fnframe_billing.usage import Usage
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from fnframe.cli.commands import execute
 
@@ -98,9 +101,9 @@ BILL = """\
 shop, November 2025
 AWS Lambda, x86_64, us-east-1 (price book lambda-x86 2026-11), USD
 
-function   invocations  failed    GB-s       cost   share  by day
-thumbnail           55       0  5.5000  0.0001027  94.4 %  ▂▃▅▇█
-mail                20      20  0.1250  0.0000061   5.6 %   █
+function   invocations  failed    GB-s       cost   share  by day, 1 to 30
+thumbnail           55       0  5.5000  0.0001027  94.4 %  ▂▃▅▇█··········
+mail                20      20  0.1250  0.0000061   5.6 %  ·█·············
 ─────────────────────────────────────────────────────────
                     75      20  5.6250  0.0001088
 
@@ -140,12 +143,30 @@ def test_rounded_parts_sum_to_the_rounded_whole(parts, decimals):
 @given(st.lists(reports, max_size=12), st.sampled_from(["function", "day", "tag", "tenant"]))
 def test_any_bill_is_a_table_of_80_columns(found, by):
     cells = [
-        Cell(each.started_at.date(), f"{each.function} {'x' * each.attempt * 9}", Usage(1, 1, 1, each.memory_size_mb))
+        Cell(
+            each.started_at.date(), f"{each.tenant}{each.function * each.attempt}", Usage(1, 1, 1, each.memory_size_mb)
+        )
         for each in found
     ]
     bill = make_bill(X86, cells, dt.date(2026, 9, 1), dt.date(2027, 1, 1), by=by)
     lines = [line for line, _ in table.bill_lines(bill, "any", dt.date(2026, 12, 24))]
-    assert max(map(len, lines)) <= 80
+    assert max(map(cell_len, lines)) <= 80
+
+
+def test_a_name_from_outside_moves_no_cursor_and_no_column(fnframe, keep):
+    """Tenants come from outside."""
+    keep(
+        *[
+            on(3, tenant=name)
+            for name in ("\x1b[2J\x1b[31mred", "two\nlines", "[bold]no[/bold]", "顧客" * 20 + "顧", "plain")
+        ]
+    )
+    lines = fnframe("bill", "--month", "2025-11", "--by", "tenant").stdout.splitlines()
+    names = [r"\x1b[2J\x1b[31mred", r"two\nlines", "[bold]no[/bold]", "顧客顧客顧客顧客顧…客顧客顧", "plain"]
+    rows = [next(line for line in lines if line.startswith(f"{name} ")) for name in names]
+    assert {cell_len(row[: row.index(" 1 ")]) for row in rows} == {38}
+    assert {cell_len(line[: line.index("  20.0 %")]) for line in rows} == {69}
+    assert max(map(cell_len, lines)) <= 80
 
 
 def test_many_lines_are_cut_and_still_sum_up(fnframe, keep):
@@ -179,6 +200,11 @@ def test_an_empty_month_and_no_ledger_say_so(fnframe, shop, november):
         (["--chart", "bill.png"], "expected --chart FILE.html or FILE.svg, found 'bill.png'"),
         (["--chart", "no/where.svg"], "No such file or directory"),
         (["nowhere"], "no file, folder or module 'nowhere'"),
+        (["--chart", "b.svg", "--by", "day"], "--chart draws the bill by function, and goes with none of --by,"),
+        (["--chart", "b.svg", "--what-if", "memory=128"], "--chart draws the bill by function"),
+        (["--what-if", "memory=128", "--format", "json"], "--what-if is told as a table: leave out --format"),
+        (["--focus", "1.4"], "--focus 1.4 goes with --format focus"),
+        (["--format", "focus", "--by", "day"], "--format focus has a row for each day, function, tenant and set of"),
     ],
 )
 def test_what_is_asked_wrongly_is_told(fnframe, november, arguments, problem):
@@ -226,6 +252,28 @@ def test_csv_is_exact(fnframe, november):
     assert {(row["begin"], row["end"], row["currency"]) for row in rows} == {("2025-11-01", "2025-12-01", "USD")}
 
 
+@pytest.mark.parametrize("version", ["1.2", "1.4"])
+def test_focus_sums_up_to_the_bill(fnframe, november, version):
+    text = fnframe("bill", "--month", "2025-11", "--format", "focus", "--focus", version).stdout
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert tuple(rows[0]) == columns(version)
+    assert {row["ChargePeriodStart"][:7] for row in rows} == {"2025-11"}
+    bill = json.loads(fnframe("bill", "--month", "2025-11", "--format", "json").stdout)
+    for column, total in (("BilledCost", "cost"), ("ListCost", "list_cost")):
+        assert sum(Decimal(row[column]) for row in rows) == Decimal(bill["total"][total])
+
+
+def test_prices_of_ones_own(fnframe, shop, november):
+    (shop / "own.toml").write_text(OWN)
+    for where in (["--price", "own.toml"], ["--set", "billing.price=own.toml"]):
+        lines = fnframe("bill", "--month", "2025-11", *where).stdout.splitlines()
+        assert lines[1] == "o (price book o 1), EUR"
+        assert lines[-1].split() == ["to", "pay", "5.625", "EUR"]
+    dear = fnframe("bill", "--month", "2025-11", "--price", "own-machine", "--by", "outcome").stdout
+    assert "processor " in dear
+    assert "memory in use " in dear
+
+
 # What if.
 
 
@@ -238,6 +286,8 @@ def test_what_it_would_cost_otherwise(fnframe, november):
     assert Decimal(row[1]) == Decimal("0.00010267")
     assert Decimal(row[2]) == Decimal("0.00002933")
     assert row[3:] == ["-71", "%"]
+    assert next(line for line in lines if line.startswith("mail")).endswith("   -7 %")
+    assert max(map(len, lines)) <= 80
     small = fnframe("bill", "--month", "2025-11", "--what-if", "memory=128").stdout
     assert "thumbnail used up to 212 MB: 128 MB would end it" in small
 
@@ -263,6 +313,20 @@ def test_a_chart_is_one_file_that_needs_nothing_else(fnframe, shop, november):
     assert len(bars) == 2 * (10 + 1)
     titles = [element.text for element in picture.iter() if element.tag.endswith("title")]
     assert "2025-11-10 thumbnail: 1.86667e-05" in titles
+    texts = [element.text for element in picture.iter() if element.tag.endswith("text")]
+    assert {"cost by day, USD, in millionths", "GB-seconds by day", "0.0001088 USD, to pay 0.00"} < set(texts)
+    assert texts[texts.index("cost by day, USD, in millionths") + 2 :][:5] == ["0", "5", "10", "15", "20"]
+
+
+def test_what_stands_above_each_other_in_a_chart_does_not_overlap():
+    cells = [
+        Cell(dt.date(2025, 11, 3), f"a-function-with-a-long-name-{n}", Usage(1, 0, 1, 1000 - n)) for n in range(12)
+    ]
+    picture = ET.fromstring(chart.svg("shop", make_bill(X86, cells, *NOVEMBER, by="function"), cells))  # noqa: S314
+    texts = [element for element in picture.iter() if element.tag.endswith("text")]
+    lines = sorted({float(text.get("y")) for text in texts if text.get("text-anchor") == "start"})
+    assert all(below - above >= 18 for above, below in itertools.pairwise(lines)), lines
+    assert "a-function-with-a-…ng-name-6" in {text.text for text in texts}, "names that differ at their end do"
 
 
 def test_a_chart_of_many_functions_and_of_none(tmp_path):
@@ -315,6 +379,7 @@ def test_advice_tells_how_many_invocations_stand_behind_it(fnframe, keep):
         "out": "128 MB 140 MB 140 MB 1 1 ran out of it: 256 MB",
     }
     assert "long ago" not in told.stdout
+    assert max(map(len, told.stdout.splitlines())) <= 80
     assert "long ago" in fnframe("advise", "--days", "60").stdout
     assert fnframe("advise", "--days", "0").returncode == 2
 

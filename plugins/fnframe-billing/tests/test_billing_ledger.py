@@ -12,10 +12,12 @@ import pytest
 from billing_reports import NOON, report, reports
 from fnframe_billing.bill import make_bill
 from fnframe_billing.book import find_book
+from fnframe_billing.budgets import Budgets
 from fnframe_billing.figures import usage_of
 from fnframe_billing.hours import cells, extent
 from fnframe_billing.ledger import Ledger, Position, Reading, Spent
 from fnframe_billing.schema import MEMORY, VERSION
+from fnframe_billing.settings import Budget
 from fnframe_billing.usage import Usage
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,7 +146,9 @@ def test_groups_have_names(ledger):
     assert set(used(ledger, "tenant")) == {"acme", "(no tenant)"}
     assert set(used(ledger, "tag")) == {"a=b team=web", "(no tags)"}
     assert set(used(ledger, "tag:team")) == {"web", "(no team)"}
-    assert set(used(ledger, 'tag:x."y')) == {'(no x."y)'}
+    ledger.write([report(function="g", memory_size_mb=256, tags={"$.team": "path", "0": "zero"})])
+    for name, values in {'x."y': set(), "$x": set(), "$": set(), "$.team": {"path"}, "0": {"zero"}}.items():
+        assert set(used(ledger, f"tag:{name}")) == values | {f"(no {name})"}
     assert set(used(ledger, "day")) == {"2026-11-03"}
     assert set(used(ledger, "memory")) == {"128 MB", "256 MB"}
     with pytest.raises(ConfigurationError, match="not by 'functoin', did you mean 'function'"):
@@ -169,9 +173,9 @@ def test_warm_environments_are_billed_once_for_a_run_and_a_beginning(ledger):
 
 def test_what_is_read_is_kept_with_how_far_the_reader_is(ledger):
     reading = Reading("reports", Position(), Position(2, "b"))
-    ledger.write([report(), report()], reading=reading)
+    ledger.write([report(), report()], reading)
     assert ledger.position("reports") == (2, "b")
-    ledger.write([report()], reading=reading)
+    ledger.write([report()], reading)
     assert used(ledger)["f"].invocations == 2
 
 
@@ -179,7 +183,7 @@ def test_a_step_that_fails_leaves_nothing(ledger):
     ledger.write([report(function="before")])
     unfit = report(function="new", request_id=object())
     with pytest.raises(TypeError):
-        ledger.write([report(function="new"), unfit], reading=Reading("reports", Position(), Position(1, "a")))
+        ledger.write([report(function="new"), unfit], Reading("reports", Position(), Position(1, "a")))
     assert ledger.position("reports") == (0, "")
     ledger.write([report(function="new")])
     assert {name: usage.invocations for name, usage in used(ledger).items()} == {"before": 1, "new": 1}
@@ -188,16 +192,44 @@ def test_a_step_that_fails_leaves_nothing(ledger):
 # Budgets.
 
 
-def test_what_is_spent_is_summed_over_processes(tmp_path):
-    key, other = Spent("b", "acme", 0), Spent("b", "zeta", 0)
+def test_what_is_spent_is_summed_over_processes_of_what_is_new(tmp_path):
+    budgets = Budgets([Budget(name="b", requests=1, tenant="*")], X86)
+    acme, zeta, more = (report(tenant=name) for name in ("acme", "zeta", "acme"))
+
+    def spent(*reports):
+        key = Spent(
+            "tenant =* per month in UTC", reports[0].tenant, int(dt.datetime(2026, 11, 1, tzinfo=dt.UTC).timestamp())
+        )
+        return {key: sum((usage_of(each, init_billed=True) for each in reports), Usage())}
+
     with Ledger(tmp_path / "ledger.db") as one, Ledger(tmp_path / "ledger.db") as two:
-        assert one.write([], {key: Usage(requests=2, mb_ms=5)}) == {key: Usage(requests=2, mb_ms=5)}
-        assert two.write([], {key: Usage(requests=1), other: Usage(mb_ms=1)}) == {
-            key: Usage(requests=3, mb_ms=5),
-            other: Usage(mb_ms=1),
-        }
-        assert one.spent(key) == Usage(requests=3, mb_ms=5)
-        assert one.spent(Spent("b", "acme", 1)) == Usage()
+        assert one.write([acme, acme], budgets=budgets) == spent(acme)
+        assert two.write([acme, zeta], budgets=budgets) == spent(zeta)
+        assert two.write([more, zeta], budgets=budgets) == spent(acme, more)
+        assert one.spent([*spent(acme), *spent(zeta)]) == spent(acme, more) | spent(zeta)
+
+
+@given(st.lists(reports, max_size=12), st.data())
+def test_an_account_is_what_a_start_sums_up(found, data):
+    """Whatever came in which step, and for whichever days and months."""
+    declared = [
+        Budget(name=str(number), requests=1, **scope)
+        for number, scope in enumerate(
+            [{}, {"function": "*", "per": "day"}, {"tenant": "*"}, {"tag": "team=web", "timezone": "Asia/Kolkata"}]
+        )
+    ]
+    budgets = Budgets(declared, X86)
+    with Ledger(MEMORY) as ledger:
+        while found:
+            size = data.draw(st.integers(1, len(found)))
+            ledger.write(found[:size], budgets=budgets)
+            found = found[size:]
+        for accounts in budgets.accounts:
+            spent = rows(ledger, "SELECT * FROM spent WHERE budget = ?", accounts.name)
+            if spent:
+                last = max(row[2] for row in spent)
+                expected = {row[1]: Usage(*row[3:]) for row in spent if row[2] == last}
+                assert ledger.accounts(accounts.scope, last, True) == expected
 
 
 # The file.
@@ -207,7 +239,6 @@ def test_who_only_asks_leaves_nothing(tmp_path):
     with Ledger(tmp_path / "in" / "ledger.db") as ledger:
         assert not ledger.exists()
         assert ledger.position("reports") == (0, "")
-        assert ledger.spent(Spent("b", "", 0)) == Usage()
     assert not (tmp_path / "in").exists()
 
 

@@ -13,14 +13,19 @@ import anyio
 import apsw
 import msgspec
 import pytest
-from billing_reports import report
+from billing_reports import NOON, report
 from fnframe_billing import Billing, Cost
+from fnframe_billing.book import find_book
+from fnframe_billing.budgets import Budgets
 from fnframe_billing.consumer import Consumer
+from fnframe_billing.keeping import Keeping
 from fnframe_billing.ledger import Ledger
 from fnframe_billing.schema import VERSION
+from fnframe_billing.settings import Budget
 from fnframe_billing.usage import Usage
+from fnframe_billing.writer import Writer
 
-from fnframe import ConfigurationError, FnframeError, hookimpl
+from fnframe import ConfigurationError, FnframeError, Function, hookimpl
 from fnframe.engine.memory import MemoryEngine
 from fnframe.engine.memory_stream import Retention
 from fnframe.engine.protocol import REPORTS, EngineOptions, record_of
@@ -29,6 +34,8 @@ from fnframe.runtime.running import run_target
 from fnframe.testing.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
+
+F = Function(name="f", where="")
 
 
 @pytest.fixture
@@ -70,6 +77,53 @@ async def test_every_invocation_is_in_the_ledger_once(shop, tmp_path, kit):
     assert sorted(path.name for path in (tmp_path / ".fnframe").iterdir()) == ["ledger.db"]
 
 
+@pytest.mark.parametrize(
+    ("engine", "other"),
+    [("sqlite:///e.db", "sqlite:///o.db"), ("sqlite:///e.db", "memory:"), ("memory:", "sqlite:///o.db")],
+)
+async def test_whatever_engine_keeps_it_each_is_billed_once(tmp_path, kit, engine, other):
+    """What lay in an engine beside the app's own was settled there, and never billed."""
+    (tmp_path / "queues.py").write_text(QUEUES)
+    budget = {"name": "b", "requests": 100, "function": "*"}
+    engines = {"queue:orders": other}
+    settings = {"engine": engine, "engines": engines, "retry_base": 0.001, "billing.budgets": [budget]}
+    for _ in range(2):
+        async with run_target(str(tmp_path / "queues.py"), settings=settings) as running:
+            for number in range(3):
+                await running.queue("orders").send(number)
+                await running.enqueue("fails")
+                await running.invoke("waits")
+            await running.drained()
+            found = await running.billing.summary()
+    ledger = Ledger(tmp_path / ".fnframe" / "ledger.db")
+    used = {"take": 6, "fails": 12, "waits": 6}
+    assert {line.group: line.usage.invocations for line in found.lines} == used
+    assert dict(kit.rows(ledger, "SELECT subject, requests FROM spent")) == used
+
+
+QUEUES = """
+from fnframe import App
+from fnframe_queue import Queue
+
+app = App("queues")
+
+
+@app.function(Queue("orders", batch_size=1))
+def take(order):
+    return order
+
+
+@app.function(retries=1)
+def fails():
+    raise ValueError("no luck")
+
+
+@app.function()
+def waits():
+    pass
+"""
+
+
 async def test_a_program_asks_for_the_bill_and_for_the_cost_of_one_invocation(shop):
     async with run_target(shop, settings={"billing.ledger": "memory:"}) as running:
         billing = running.billing
@@ -91,8 +145,6 @@ async def test_a_program_asks_for_the_bill_and_for_the_cost_of_one_invocation(sh
 
 def test_the_published_price_of_a_cold_start(kit):
     """3.01 + 110.10 ms at 128 MB: 114 ms are billed."""
-    from fnframe_billing.book import find_book
-
     billing = Billing(Ledger("memory:"), find_book("lambda-x86", None))
     cold = report(duration_ms=3.01, init_duration_ms=110.10)
     assert billing.cost(cold) == Cost(Decimal("4.37500475e-7"), "USD", 114, Decimal("0.01425"), 1, "lambda-x86 2026-11")
@@ -173,6 +225,19 @@ async def test_a_place_that_cannot_be_written_to_is_told_at_start(shop, tmp_path
             pass
 
 
+async def test_a_report_that_cannot_be_written_keeps_no_other_from_the_ledger(kit, caplog):
+    """Half a surrogate pair is no text, and ended the thread that writes."""
+    with Ledger("memory:") as ledger:
+        writer = Writer(Keeping(ledger, Budgets([], find_book("lambda-x86", None))))
+        writer.start()
+        for each in (report(), report(request_id="unfit", tenant="\ud800"), report()):
+            writer.hear(each)
+        await writer.written()
+        assert kit.used(ledger)["f"].invocations == 2
+        await anyio.to_thread.run_sync(writer.end)
+    assert "request unfit of function 'f' is not billed, since it cannot be written: UnicodeEncodeError" in caplog.text
+
+
 async def test_a_ledger_that_cannot_be_written_is_written_later(shop, tmp_path, kit, caplog):
     """A disk is full for a while: nothing is lost."""
     caplog.set_level(logging.ERROR, "fnframe.billing")
@@ -247,6 +312,13 @@ async def engine(anyio_backend):
         yield engine
 
 
+def consumer_of(engine, ledger, *declared):
+    """As a running app has it: with budgets that go on with what the ledger has."""
+    budgets = Budgets(declared, find_book("lambda-x86", None), NOON.timestamp)
+    budgets.begin(ledger)
+    return Consumer("reports", engine.stream(REPORTS), Keeping(ledger, budgets))
+
+
 async def publish(engine, *reports):
     await engine.stream(REPORTS).publish([record_of(each) for each in reports])
 
@@ -258,9 +330,9 @@ def asynchronous(**fields):
 async def test_the_stream_is_taken_from_where_the_ledger_is(engine, tmp_path, kit):
     with Ledger(tmp_path / "ledger.db") as ledger:
         await publish(engine, *[asynchronous() for _ in range(5)])
-        await Consumer(engine.stream(REPORTS), ledger).catch_up()
+        await consumer_of(engine, ledger).catch_up()
         await publish(engine, asynchronous())
-        consumer = Consumer(engine.stream(REPORTS), ledger)
+        consumer = consumer_of(engine, ledger)
         await consumer.catch_up()
         await consumer.catch_up()
         assert kit.used(ledger)["f"].invocations == 6
@@ -272,15 +344,44 @@ async def test_a_stream_that_began_anew_is_taken_from_its_beginning(tmp_path, ki
         for count in (3, 2, 5, 1):  # Fewer than before, as many and more.
             async with MemoryEngine(EngineOptions(directory=Path())) as engine:
                 await publish(engine, *[asynchronous() for _ in range(count)])
-                await Consumer(engine.stream(REPORTS), ledger).catch_up()
+                await consumer_of(engine, ledger).catch_up()
         assert kit.used(ledger)["f"].invocations == 11
+
+
+async def test_a_budget_is_what_the_rows_say_whoever_wrote_them(engine, tmp_path, kit):
+    """It was written apart from the rows: a host that was killed in between had run for nothing."""
+    declared = Budget(name="b", requests=5, action="stop")
+    reports = [asynchronous() for _ in range(5)]
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        here, there = (consumer_of(engine, ledger, declared) for _ in range(2))
+        await here.catch_up()
+        mine = here._keeping._budgets
+        for each in reports:
+            mine.hear(each)
+        assert mine.refusal(F, None) is not None, "before anybody has written it"
+        assert there._keeping._budgets.refusal(F, None) is None
+        await publish(engine, *reports[:4], reports[0])
+        await there.catch_up()
+        await here.catch_up()
+        assert kit.rows(ledger, "SELECT requests FROM spent") == [(4,)]
+        assert there._keeping._budgets.refusal(F, None) is None
+        assert mine.refusal(F, None) is not None, "of what it heard, one is not written"
+        assert len(mine._heard) == 1
+        assert consumer_of(engine, ledger, declared)._keeping._budgets.refusal(F, None) is None, (
+            "a host that was killed"
+        )
+        mine.hear(reports[4])
+        await publish(engine, reports[4])
+        await here.catch_up()
+        assert mine._heard == {}
+        assert consumer_of(engine, ledger, declared)._keeping._budgets.refusal(F, None) is not None
 
 
 async def test_what_left_the_stream_is_told(engine, tmp_path, kit, caplog):
     caplog.set_level(logging.ERROR, "fnframe.billing")
     engine.stream(REPORTS)._retention = Retention(86_400, 3)
     with Ledger(tmp_path / "ledger.db") as ledger:
-        consumer = Consumer(engine.stream(REPORTS), ledger)
+        consumer = consumer_of(engine, ledger)
         await publish(engine, asynchronous())
         await consumer.catch_up()
         await publish(engine, *[asynchronous() for _ in range(8)])
@@ -293,7 +394,7 @@ async def test_two_readers_of_one_ledger_take_each_report_once(engine, tmp_path,
     ledgers = [Ledger(tmp_path / "ledger.db") for _ in range(2)]
     async with anyio.create_task_group() as tasks:
         for ledger in ledgers:
-            tasks.start_soon(Consumer(engine.stream(REPORTS), ledger).run)
+            tasks.start_soon(consumer_of(engine, ledger).run)
         for _ in range(20):
             await publish(engine, *[asynchronous() for _ in range(10)])
             await anyio.lowlevel.checkpoint()
@@ -310,7 +411,7 @@ async def test_a_record_that_is_no_report_is_told_and_left_out(engine, tmp_path,
     record = record_of(asynchronous())
     await engine.stream(REPORTS).publish([msgspec.structs.replace(record, body=b"{}", id="broken"), record])
     with Ledger(tmp_path / "ledger.db") as ledger:
-        await Consumer(engine.stream(REPORTS), ledger).catch_up()
+        await consumer_of(engine, ledger).catch_up()
         assert kit.used(ledger)["f"].invocations == 1
     assert "record broken of the reports is none" in caplog.text
 
@@ -320,6 +421,9 @@ async def test_a_stream_that_fails_is_read_again(engine, tmp_path, kit, caplog, 
     stream, failures = engine.stream(REPORTS), [FnframeError("the engine is away"), FnframeError("still")]
 
     class Failing:
+        def stream(self, _):
+            return self
+
         def __getattr__(self, name):
             return getattr(stream, name)
 
@@ -331,7 +435,7 @@ async def test_a_stream_that_fails_is_read_again(engine, tmp_path, kit, caplog, 
     await publish(engine, asynchronous())
     with Ledger(tmp_path / "ledger.db") as ledger:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Consumer(Failing(), ledger).run)
+            tasks.start_soon(consumer_of(Failing(), ledger).run)
             with anyio.fail_after(10):
                 while not ledger.exists() or not kit.used(ledger):
                     await anyio.sleep(0.005)

@@ -84,7 +84,7 @@ def advice_lines(advice: list[Advice], app: str, days: int) -> Iterator[Styled]:
     yield "", ""
     if not all(each.is_founded for each in advice):
         yield f"*  fewer than {ENOUGH} invocations: wait for more before you rely on it", "dim"
-    yield "what is advised holds what any invocation took, and a fifth more than nearly all did;", "dim"
+    yield "what is advised holds what any invocation took, and a fifth more than 99 % did;", "dim"
     yield "times are taken as they were: on Lambda, less memory is also less processor time", "dim"
 
 

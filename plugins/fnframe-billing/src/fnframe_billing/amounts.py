@@ -8,7 +8,7 @@ from decimal import Decimal
 from .money import UNIT, divide
 from .usage import METERS
 
-LEVELS = " ▁▂▃▄▅▆▇█"
+LEVELS = "·▁▂▃▄▅▆▇█"
 EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -54,7 +54,9 @@ def percent(part: int, whole: int) -> str:
 
 
 def change(before: int, after: int) -> str:
-    """`-71 %`, `+5 %`."""
+    """`-71 %`, `+5 %`, `0 %` where nothing changes."""
+    if before == after:
+        return "0 %"
     return f"{Decimal(100 * (after - before)) / before:+.0f} %" if before else "-"
 
 

@@ -11,6 +11,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from rich.cells import cell_len
+
 from fnframe.commands import UsageError
 
 from .amounts import decimals_for, money, paid, percent, quantity, shown
@@ -27,6 +29,9 @@ COLORS = ("#4e79a7", "#f28e2b", "#76b7b2", "#e15759", "#b07aa1", "#edc948", "#59
 """Told apart by most eyes, on a light and on a dark ground. The last is for all others."""
 OTHERS = "others"
 
+SMALL, MILLIONTH = Fraction(1, 1000), Fraction(1, 10**6)
+"""An axis whose steps are smaller is told in millionths, so that its figures stay short."""
+
 STYLE = """
 :root { color-scheme: light dark; --ground: #ffffff; --ink: #1c1e21; --faint: #6b7280; --grid: #e3e5e8; }
 @media (prefers-color-scheme: dark) {
@@ -41,10 +46,11 @@ svg { background: var(--ground); font: 13px system-ui, sans-serif; fill: var(--i
 rect.bar:hover { opacity: 0.75; }
 """
 PAGE_STYLE = """
-body { margin: 2rem auto; max-width: 960px; background: var(--ground); color: var(--ink); }
+body { margin: 2rem auto; padding: 0 1rem; max-width: 960px; background: var(--ground); color: var(--ink); }
 body { font: 14px system-ui, sans-serif; }
+div { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; margin: 2rem 0; }
-th, td { padding: 0.35rem 0.75rem; text-align: right; border-bottom: 1px solid var(--grid); }
+th, td { padding: 0.35rem 0.75rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--grid); }
 th:first-child, td:first-child { text-align: left; }
 tfoot td { font-weight: 600; border-bottom: none; }
 svg { width: 100%; height: auto; }
@@ -98,12 +104,12 @@ def page(app: str, bill: Bill, picture: str) -> str:
 <style>{STYLE}{PAGE_STYLE}</style>
 <body>
 {picture}
-<table>
+<div><table>
 <thead>{_row("th", head)}</thead>
 <tbody>
 {"".join(_row("td", row) for row in rows)}</tbody>
 <tfoot>{_row("td", foot)}</tfoot>
-</table>
+</table></div>
 <p>At list price. To pay, after the free tier: {owed} {bill.book.currency}.</p>
 </body>
 </html>
@@ -121,21 +127,23 @@ def svg(app: str, bill: Bill, cells: Sequence[Cell]) -> str:
     costs = _sums(names, cells, lambda usage: list_price(bill.book, usage) / 10**12)
     compute = _sums(names, cells, lambda usage: Fraction(usage.mb_ms + usage.provisioned_mb_ms, GB_S))
     currency = bill.book.currency
+    whole, owed = (shown(amount, [], decimals)[0] for amount in (bill.list_cost, bill.cost))
     plots = [
-        Plot(f"cost by day, {currency}", costs, f"{money(shown(bill.list_cost, [], decimals)[0])} {currency}"),
+        Plot(f"cost by day, {currency}", costs, f"{money(whole)} {currency}, to pay {paid(owed)}"),
         Plot("GB-seconds by day", compute, f"{quantity(bill.usage.mb_ms + bill.usage.provisioned_mb_ms)} GB-s"),
     ]
-    height = TOP + len(plots) * (PLOT_HEIGHT + BETWEEN)
+    legend, top = _legend(colors)
+    height = top + len(plots) * (PLOT_HEIGHT + BETWEEN)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
         f"<style>{STYLE}{SVG_STYLE}</style>",
         f'<rect width="{WIDTH}" height="{height}" fill="var(--ground)"/>',
         _text(LEFT, 32, f"{app}, {period_text(bill.begin, bill.end)}", "title"),
         _text(LEFT, 52, f"{bill.book.title} (price book {bill.book.name} {bill.book.version}), list price", "faint"),
-        *_legend(colors),
+        *legend,
     ]
     for number, plot in enumerate(plots):
-        parts += _plot(plot, colors, days, TOP + 34 + number * (PLOT_HEIGHT + BETWEEN))
+        parts += _plot(plot, colors, days, top + 34 + number * (PLOT_HEIGHT + BETWEEN))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -149,30 +157,33 @@ def _sums(
     return sums
 
 
-def _legend(colors: dict[str, str]) -> Iterator[str]:
-    x, y = float(LEFT), TOP - 20
+def _legend(colors: dict[str, str]) -> tuple[list[str], int]:
+    """The colours' names in as many lines as they need, and where that ends."""
+    x, y, parts = float(LEFT), TOP - 20, []
     for name, color in colors.items():
         label = short(name)
-        width = 30 + 7.4 * len(label)
+        width = 30 + 7.4 * cell_len(label)
         if x + width > WIDTH - RIGHT:
             x, y = float(LEFT), y + 20
-        yield f'<rect x="{x:.0f}" y="{y - 10}" width="12" height="12" rx="2" fill="{color}"/>'
-        yield _text(x + 18, y, label)
+        parts.append(f'<rect x="{x:.0f}" y="{y - 10}" width="12" height="12" rx="2" fill="{color}"/>')
+        parts.append(_text(x + 18, y, label))
         x += width
+    return parts, y + 20
 
 
 def _plot(plot: Plot, colors: dict[str, str], days: Sequence[dt.date], top: int) -> Iterator[str]:
     bottom = top + PLOT_HEIGHT
-    yield _text(LEFT, top - 12, plot.title)
-    yield _text(WIDTH - RIGHT, top - 12, plot.total, anchor="end")
     most = max((sum(values.get(day, 0) for values in plot.values.values()) for day in days), default=0)
     step = _nice(Fraction(most))
+    unit, word = (Fraction(1), "") if step >= SMALL else (MILLIONTH, ", in millionths")
+    yield _text(LEFT, top - 12, f"{plot.title}{word}")
+    yield _text(WIDTH - RIGHT, top - 12, plot.total, anchor="end")
     ticks = max(1, math.ceil(most / step))
     scale = Fraction(PLOT_HEIGHT) / (ticks * step)
     for tick in range(ticks + 1):
         y = bottom - float(tick * step * scale)
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield _text(LEFT - 8, y + 4, _tick(tick * step, step), "faint", "end")
+        yield _text(LEFT - 8, y + 4, _tick(tick * step / unit, step / unit), "faint", "end")
     slot = (WIDTH - LEFT - RIGHT) / len(days)
     for number, day in enumerate(days):
         x, y = LEFT + slot * number, float(bottom)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import http.client
 import logging
 import os
@@ -34,6 +35,8 @@ PATIENCE = 10.0
 """Seconds for one request."""
 BASE, CAP = 0.5, 60.0
 """Seconds until a request that failed is sent again: up to the first, doubled each time up to the second."""
+LONGEST = 3600.0
+"""Seconds that a collector may ask to be left alone."""
 
 
 class Refused(Exception):
@@ -53,7 +56,9 @@ class Sender:
         self._ledger = ledger
         self._app = app
         self._init_billed = init_billed
-        self._reader = f"collector {settings.url}"
+        # What is in a URL may be secret, and the ledger is for other eyes.
+        place = settings.url.partition("?")[0]
+        self._reader = f"collector {hashlib.sha256(place.encode()).hexdigest()[:16]}"
         self._headers = {"Content-Type": BATCH} | _authorization(settings.token)
 
     def sent(self) -> int:
@@ -144,11 +149,14 @@ def _authorization(token: str | None) -> dict[str, str]:
         if token[1:] not in os.environ:
             raise ConfigurationError(f"[billing.collector]: token is the variable {token[1:]}, which is not set")
         token = os.environ[token[1:]]
+    token = token.strip()
+    if not token or not token.isascii() or not token.isprintable():  # As a header it would be told in the error.
+        raise ConfigurationError("[billing.collector]: token must be of printable ASCII characters, and is not")
     return {"Authorization": f"Bearer {token}"}
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    return float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
+    return min(float(retry_after), LONGEST) if retry_after is not None and retry_after.isdecimal() else None
 
 
 def _backoff(failures: int) -> float:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from fnframe.commands import Assignments, Stop, Target, run_async, settings_of, tell, terminal
+from fnframe.commands import Assignments, Stop, Target, UsageError, run_async, settings_of, tell, terminal
 
 Price = Annotated[str | None, Parameter(help="A price book, or a file that ends in .toml.")]
 
@@ -25,7 +25,7 @@ def bill(
     format: Annotated[  # noqa: A002
         Literal["table", "json", "csv", "focus"], Parameter(help="For people, or for programs.")
     ] = "table",
-    focus: Annotated[Literal["1.2", "1.4"], Parameter(help="Which version of FOCUS.")] = "1.2",
+    focus: Annotated[Literal["1.2", "1.4"] | None, Parameter(help="Which version of FOCUS; 1.2 by default.")] = None,
     what_if: Annotated[
         tuple[str, ...],
         Parameter(negative=(), show_default=False, help="price=BOOK, memory=MB or memory=FUNCTION:MB."),
@@ -44,6 +44,7 @@ def bill(
     from .export import to_csv, to_json
     from .table import bill_lines
 
+    _check_together(format, focus, by, what_if, chart)
     days, assumed = month_of(month), assumed_by(what_if)
     with ledger_of(target, settings_of(set_, {"billing.price": price})) as asked:
         found = asked.bill(days, by)
@@ -60,10 +61,22 @@ def bill(
         elif format == "csv":
             tell(to_csv(found))
         elif format == "focus":
-            tell(asked.focus(days, focus))
+            tell(asked.focus(days, focus or "1.2"))
         else:
             _print(bill_lines(found, asked.app, today(), asked.extent()))
     return 0
+
+
+def _check_together(form: str, focus: str | None, by: str, what_if: tuple[str, ...], chart: Path | None) -> None:
+    """Refuse options of which one would be left out without a word."""
+    if chart is not None and (what_if or by != "function" or form != "table"):
+        raise UsageError("--chart draws the bill by function, and goes with none of --by, --format and --what-if")
+    if what_if and form != "table":
+        raise UsageError("--what-if is told as a table: leave out --format")
+    if focus is not None and form != "focus":
+        raise UsageError(f"--focus {focus} goes with --format focus")
+    if form == "focus" and by != "function":
+        raise UsageError("--format focus has a row for each day, function, tenant and set of tags: leave out --by")
 
 
 def top(

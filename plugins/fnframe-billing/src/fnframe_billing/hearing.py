@@ -19,39 +19,38 @@ if TYPE_CHECKING:
 
 def register(running: RunningApp, budgets: Budgets, writer: Writer, *, hold: bool) -> None:
     """Hear what runs; let budgets refuse it if any may, and replies wait if they shall."""
-    running.register(Reports(writer))
-    if budgets.accounts:
-        running.register(Counted(budgets, writer))
+    if budgets.accounts:  # First: what is written was counted.
+        running.register(Counted(budgets))
+    running.register(Reports(writer, every=not running.durable))
     if budgets.refuses:
         running.register(Gate(budgets))
     if hold:
         running.register(Hold(writer))
 
 
-class Reports:
-    """Hears every invocation. Those that somebody waits for are written from here; of the others, the engine keeps the
-    reports that count."""
-
-    def __init__(self, writer: Writer) -> None:
-        self._hear = writer.hear
-
-    @hookimpl
-    def fnframe_invocation_reported(self, report: Report) -> None:
-        if report.invocation_type == "synchronous":
-            self._hear(report)
-
-
 class Counted:
     """Lets budgets count every invocation."""
 
-    def __init__(self, budgets: Budgets, writer: Writer) -> None:
-        self._budgets = budgets
-        self._writer = writer
+    def __init__(self, budgets: Budgets) -> None:
+        self._hear = budgets.hear
 
     @hookimpl
     def fnframe_invocation_reported(self, report: Report) -> None:
-        self._budgets.hear(report)
-        self._writer.wake()
+        self._hear(report)
+
+
+class Reports:
+    """Hears every invocation. Those that somebody waits for are written from here, and where an engine ends with this
+    process, all; of the others, engines keep the reports that count."""
+
+    def __init__(self, writer: Writer, *, every: bool) -> None:
+        self._hear = writer.hear
+        self._every = every
+
+    @hookimpl
+    def fnframe_invocation_reported(self, report: Report) -> None:
+        if self._every or report.invocation_type == "synchronous":
+            self._hear(report)
 
 
 class Gate:

@@ -11,6 +11,7 @@ from fnframe import ConfigurationError
 from fnframe.errors import nearest
 
 from .bill import Cell
+from .rows import ROW_SUMS, SUMS
 from .settings import EACH
 from .usage import INCLUDED_STORAGE, Usage
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .scope import Scope
 
 EPOCH = dt.date(1970, 1, 1)
+HOUR_MS, QUARTER_MS = 3_600_000, 900_000
 DAY = 24
 FOREVER = 2**40
 
@@ -33,13 +35,27 @@ GROUPS = {
     "outcome": "outcome",
 }
 """What a bill can be divided by; `tag:NAME` is the value of one tag."""
-
-_SUMS = ["invocations", "requests", "billed_ms", "handler_ms", "cpu_us", "resident_mb_ms", "unmeasured", "reserved_ms"]
+# Not `tags ->> :tag`, to which some names are paths.
+_TAG = "ifnull((SELECT value FROM json_each(tags) WHERE key = :tag), '')"
 
 # By day and kind first: there are fewer of them than hours, and only then it matters what kind it is.
 _DAYS = f"""
-    (SELECT hour / {DAY} AS day, kind, {", ".join(f"sum({name}) AS {name}" for name in _SUMS)}
+    (SELECT hour / {DAY} AS day, kind, {", ".join(f"sum({name}) AS {name}" for name in SUMS)}
      FROM hourly WHERE hour >= :begin AND hour < :end GROUP BY 1, 2) JOIN kinds ON kinds.id = kind
+"""
+# The same of a part of an hour, from what sums up to it: of a day that begins within one.
+_PART = f"""
+    (SELECT kind, {", ".join(f"0 AS {name}" for name in SUMS if name != "reserved_ms")}, reserved_ms
+     FROM reservations WHERE begun_ms >= :begin AND begun_ms < :end
+     UNION ALL
+     SELECT kind, {ROW_SUMS} FROM invocations JOIN kinds ON kinds.id = kind
+     WHERE started_ms >= :begin AND started_ms < :end GROUP BY 1) JOIN kinds ON kinds.id = kind
+"""
+# The same of rows that are new, by quarters of an hour, at which days begin in every zone.
+_NEW = f"""
+    (SELECT kind, started_ms / {QUARTER_MS} AS quarter, {ROW_SUMS}
+     FROM invocations JOIN kinds ON kinds.id = kind WHERE invocations.id > :last GROUP BY 1, 2)
+    JOIN kinds ON kinds.id = kind
 """
 
 
@@ -85,14 +101,39 @@ def used_by_memory(
     return {(function, memory): Usage(*sums) for function, memory, *sums in rows}
 
 
-def used_since(connection: apsw.Connection, scope: Scope, hour: int, init_billed: bool) -> Iterator[tuple[str, Usage]]:
-    """What each subject of a scope used, from an hour (since the epoch) on."""
-    tag = "coalesce(tags ->> :tag, '')"
-    subject = {"app": "''", "function": "function", "tenant": "tenant", "tag": tag}[scope.kind]
-    query = f"SELECT {subject}, {_usage(init_billed)} FROM {_DAYS} GROUP BY 1"
-    for found, *sums in _rows(connection, query, {"begin": hour, "end": FOREVER, "tag": scope.tag}):
-        if scope.kind == "app" or (found and scope.value in (EACH, found)):
-            yield found, Usage(*sums)
+def used_since(connection: apsw.Connection, scope: Scope, begin: int, init_billed: bool) -> dict[str, Usage]:
+    """What each subject of a scope used, from a moment on, in seconds since the epoch."""
+    subject = {
+        "app": "''", "function": "function", "tenant": "tenant", "tag": _TAG
+    }[scope.kind]  # fmt: skip
+    hour = -(-begin // 3600)
+    sources = [(_DAYS, hour, FOREVER)]
+    if begin % 3600:
+        sources.append((_PART, begin * 1000, hour * HOUR_MS))
+    used: dict[str, Usage] = {}
+    for source, first, end in sources:
+        query = f"SELECT {subject}, {_usage(init_billed)} FROM {source} GROUP BY 1"
+        for found, *sums in _rows(connection, query, {"begin": first, "end": end, "tag": scope.tag}):
+            if scope.kind == "app" or (found and scope.value in (EACH, found)):
+                used[found] = used.get(found, Usage()) + Usage(*sums)
+    return used
+
+
+class Used(NamedTuple):
+    """What a function used for a tenant, within a day of any zone that `moment` is in, in seconds since the epoch."""
+
+    function: str
+    tenant: str | None
+    tags: Mapping[str, str]
+    moment: float
+    usage: Usage
+
+
+def used_by_rows(connection: apsw.Connection, last: int, init_billed: bool) -> Iterator[Used]:
+    """What the rows behind the one with this id used."""
+    query = f"SELECT function, tenant, tags, quarter, {_usage(init_billed)} FROM {_NEW} GROUP BY 1, 2, 3, 4"
+    for function, tenant, tags, quarter, *sums in _rows(connection, query, {"last": last}):
+        yield Used(function, tenant or None, json.loads(tags), quarter * QUARTER_MS / 1000, Usage(*sums))
 
 
 class Extent(NamedTuple):
@@ -149,7 +190,7 @@ def _memory(sizes: Mapping[str, int]) -> tuple[str, dict[str, str | int]]:
 
 def _group(by: str) -> tuple[str, dict[str, str | int]]:
     if by.startswith("tag:") and len(by) > 4:
-        return "coalesce(tags ->> :tag, '')", {"tag": by.removeprefix("tag:")}
+        return _TAG, {"tag": by.removeprefix("tag:")}
     if by not in GROUPS:
         raise ConfigurationError(
             f"a bill is divided by {', '.join(GROUPS)} or tag:NAME, and not by {by!r}{nearest(by, GROUPS)}"

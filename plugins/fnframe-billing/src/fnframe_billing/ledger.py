@@ -13,19 +13,22 @@ import apsw
 import msgspec
 
 from .figures import FIRST_CHUNK, is_billed, requests_of
-from .hours import used_since
-from .rows import BILLED_MS, HANDLER_MS
+from .hours import HOUR_MS, Used, used_by_rows, used_since
+from .rows import last_row
 from .schema import MEMORY, memory_name, open_to_read, open_to_write
+from .statements import ADD, ADD_KIND, INSERTIONS, KIND, RESERVE, ROW, SPEND, SPENT, SUM_UP
 from .usage import Usage
 
 if TYPE_CHECKING:
     from fnframe import Function, Report
 
+    from .budgets import Budgets
     from .scope import Scope
 
-HOUR_MS = 3_600_000
+PRUNED_AT_ONCE = 2_000
 
-PRUNED_AT_ONCE = 20_000
+LONGEST_PERIOD = 32 * 86_400
+"""Seconds."""
 
 MOST_KINDS = 10_000
 """Kinds whose numbers are remembered."""
@@ -90,38 +93,33 @@ class Ledger:
         return open_to_read(self.name)
 
     def write(
-        self, reports: Sequence[Report], spent: Mapping[Spent, Usage] = {}, reading: Reading | None = None
+        self, reports: Sequence[Report], reading: Reading | None = None, budgets: Budgets | None = None
     ) -> dict[Spent, Usage] | None:
-        """Keep reports, each once, and what they took from budgets, in one step; what is spent of these now, by all.
+        """Keep reports, each once, and in the same step what they take from budgets; what is spent now, by all.
 
         Reports that were refused, and those that are there already, are left out. None, and nothing is written, where
         the reader of `reading` is not at its `before` any more. Raises `apsw.Error` and `ConfigurationError`.
         """
         billed = [report for report in reports if is_billed(report)]
-        with self._transaction() as connection:
-            if reading is not None and not self._advance(reading):
-                return None
-            try:
-                with _step(connection, "SAVEPOINT rows", "RELEASE rows", "ROLLBACK TO rows"):
-                    self._insert(billed)
-            except apsw.ConstraintError:
-                self._kinds.clear()
-                self._insert(self._new(billed))
-            return {key: self._spend(key, usage) for key, usage in spent.items()}
+        try:
+            return self._write(billed, reading, budgets)
+        except apsw.ConstraintError:  # Some are there: that is rare, and they are looked for only then.
+            return self._write(billed, reading, budgets, known=True)
 
-    def reserve(self, run: str, functions: Iterable[Function], node: str, begun_ms: int, milliseconds: int) -> None:
-        """Bill the environments that these functions keep warm for so long, once for a `run` and a beginning."""
-        with self._transaction() as connection:
+    def reserve(
+        self, run: str, functions: Iterable[Function], node: str, begun_ms: int, milliseconds: int,
+        budgets: Budgets | None = None,
+    ) -> dict[Spent, Usage]:  # fmt: skip
+        """Bill the environments that these functions keep warm for so long, once for a `run` and a beginning; returns
+        the same as `write`."""
+        uses = []
+        with self._transaction():
             for function in functions:
-                tags = _tags(function.tags)
-                kind = self._kind(
-                    (function.name, "provisioned", "", "success", function.memory, function.ephemeral_storage, 1, "",
-                     "", tags, node, "")
-                )  # fmt: skip
                 reserved = milliseconds * function.provisioned_concurrency
-                connection.execute(_RESERVE, (run, kind, begun_ms, reserved))
-                if connection.changes():
-                    connection.execute(_ADD, (begun_ms // HOUR_MS, kind, 0, 0, 0, 0, 0, 0, 0, reserved))
+                if self._reserve(run, function, node, begun_ms, reserved):
+                    usage = Usage(reserved_mb_ms=function.memory * reserved)
+                    uses.append(Used(function.name, None, function.tags, begun_ms / 1000, usage))
+            return {} if budgets is None else self._spend(budgets.spent(uses))
 
     def position(self, reader: str) -> Position:
         """How far this reader is."""
@@ -129,39 +127,44 @@ class Ledger:
         return Position(*row) if row else Position()
 
     def move(self, reader: str, to: Position) -> None:
-        """Keep how far this reader is."""
+        """Keep how far this reader is; where it is further already, by another process, it stays there."""
         with self._lock:
-            self._connection().execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", (reader, *to))
+            self._connection().execute(
+                "INSERT INTO positions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position, "
+                "last = excluded.last WHERE excluded.position > position",
+                (reader, *to),
+            )
 
-    def spent(self, key: Spent) -> Usage:
-        """What is spent of a budget."""
-        row = self._found(_SPENT, key)
-        return Usage(*row) if row else Usage()
+    def spent(self, keys: Iterable[Spent]) -> dict[Spent, Usage]:
+        """What is spent of each of these, by all."""
+        return {key: Usage(*row) for key in keys if (row := self._found(SPENT, key))}
 
     def accounts(self, scope: Scope, period: int, init_billed: bool) -> dict[str, Usage]:
-        """What each subject of a scope spent in the period that began then: of a scope that is new, what the hours say
-        since. Where the period begins within an hour, that counts whole."""
+        """What each subject of a scope spent since its period began, in seconds since the epoch.
+
+        It is summed up anew: while no host had a budget of this scope, nobody counted for it.
+        """
         if not self.exists():
             return {}
-        find = "SELECT subject, " + _listed(_USAGE) + " FROM spent WHERE budget = ? AND period = ?"
         with self._transaction() as connection:
-            found = {subject: Usage(*row) for subject, *row in connection.execute(find, (scope.key, period))}
-            if not found:
-                found = dict(used_since(connection, scope, period // 3600, init_billed))
-                for subject, usage in found.items():
-                    self._spend(Spent(scope.key, subject, period), usage)
+            found = used_since(connection, scope, period, init_billed)
+            connection.execute("DELETE FROM spent WHERE budget = ? AND period = ?", (scope.key, period))
+            self._spend({Spent(scope.key, subject, period): usage for subject, usage in found.items()})
         return found
 
     def prune(self, before_ms: int, keep_from: int | None = None) -> int:
         """Forget rows of invocations that began before this moment, the oldest and so many that nobody waits long; how
         many there were. Rows from the id `keep_from` on are kept, and what all of them sum up to."""
         with self._transaction() as connection:
-            first, last = connection.execute("SELECT min(id), max(id) + 1 FROM invocations").get
-            kept = "SELECT id FROM invocations WHERE started_ms >= ? ORDER BY id LIMIT 1"
-            bounds = [connection.execute(kept, (before_ms,)).get, keep_from, last, (first or 0) + PRUNED_AT_ONCE]
-            end = min(bound for bound in bounds if bound is not None)
+            first, end = connection.execute("SELECT min(id) FROM invocations").get or 0, last_row(connection) + 1
+            end = min(first + PRUNED_AT_ONCE, end, end if keep_from is None else keep_from)
+            young = "SELECT min(id) FROM invocations WHERE id < ? AND started_ms >= ?"
+            end = connection.execute(young, (end, before_ms)).get or end
             connection.execute("DELETE FROM invocations WHERE id < ?", (end,))
-            return connection.changes()
+            forgotten = connection.changes()
+            # Longer than any period of a budget; what is not there is summed up where it is asked for.
+            connection.execute("DELETE FROM spent WHERE period < ?", (before_ms // 1000 - LONGEST_PERIOD,))
+            return forgotten
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -180,11 +183,15 @@ class Ledger:
         """One step, which others wait for. Kinds that were numbered go with what is undone."""
         with self._lock:
             connection = self._connection()
+            # By statements, since entering a connection would hold the interpreter while others write.
+            connection.execute("BEGIN IMMEDIATE")
             try:
-                with _step(connection, "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"):
-                    yield connection
+                yield connection
+                connection.execute("COMMIT")
             except BaseException:
                 self._kinds.clear()
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
 
     def _found(self, query: str, values: Sequence[Any]) -> Any:
@@ -192,9 +199,24 @@ class Ledger:
         with self._lock:
             return self._connection().execute(query, values).get if self.exists() else None
 
+    def _write(
+        self, billed: Sequence[Report], reading: Reading | None, budgets: Budgets | None, *, known: bool = False
+    ) -> dict[Spent, Usage] | None:
+        with self._transaction() as connection:
+            if reading is not None and not self._advance(reading):
+                return None
+            new = self._new(billed) if known else billed
+            if not new:
+                return {}
+            self._insert(new)
+            last = connection.last_insert_rowid() - len(new)
+            connection.execute(SUM_UP, (last,))
+            if budgets is None or not budgets.accounts:
+                return {}
+            return self._spend(budgets.spent(used_by_rows(connection, last, budgets.init_billed)))
+
     def _insert(self, reports: Sequence[Report]) -> None:
         connection = self._connection()
-        before = connection.execute("SELECT ifnull(max(id), 0) FROM invocations").get
         values: list[Any] = []
         for report in reports:
             init, peak, cpu = report.init_duration_ms, report.max_memory_used_mb, report.cpu_ms
@@ -212,12 +234,11 @@ class Ledger:
                 report.trace_id,
             )
         begin = 0
-        for size, statement in _INSERTIONS:
-            while begin + size * len(_ROW) <= len(values):
-                end = begin + size * len(_ROW)
+        for size, statement in INSERTIONS:
+            while begin + size * len(ROW) <= len(values):
+                end = begin + size * len(ROW)
                 connection.execute(statement, values[begin:end])
                 begin = end
-        connection.execute(_SUM_UP, (before,))
 
     def _new(self, reports: Sequence[Report]) -> list[Report]:
         """Those that are not in the ledger yet, each once."""
@@ -235,8 +256,8 @@ class Ledger:
 
     def _kind(self, key: tuple[Any, ...]) -> int:
         connection = self._connection()
-        connection.execute(_ADD_KIND, key)
-        number: int = connection.execute(_KIND, key).get
+        connection.execute(ADD_KIND, key)
+        number: int = connection.execute(KIND, key).get
         if len(self._kinds) >= MOST_KINDS:
             self._kinds.clear()
         self._kinds[key] = number
@@ -245,81 +266,28 @@ class Ledger:
     def _advance(self, reading: Reading) -> bool:
         if self.position(reading.reader) != reading.before:
             return False
-        self.move(reading.reader, reading.to)
+        self._connection().execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?)", (reading.reader, *reading.to))
         return True
 
-    def _spend(self, key: Spent, usage: Usage) -> Usage:
-        return Usage(*self._connection().execute(_SPEND, (*key, *msgspec.structs.astuple(usage))).get)
+    def _reserve(self, run: str, function: Function, node: str, begun_ms: int, reserved_ms: int) -> bool:
+        """Whether it is new."""
+        connection, tags = self._connection(), _tags(function.tags)
+        kind = self._kind(
+            (function.name, "provisioned", "", "success", function.memory, function.ephemeral_storage, 1, "", "", tags,
+             node, "")
+        )  # fmt: skip
+        connection.execute(RESERVE, (run, kind, begun_ms, reserved_ms))
+        is_new = connection.changes() > 0
+        if is_new:
+            connection.execute(ADD, (begun_ms // HOUR_MS, kind, 0, 0, 0, 0, 0, 0, 0, reserved_ms))
+        return is_new
 
-
-@contextmanager
-def _step(connection: apsw.Connection, begin: str, commit: str, undo: str) -> Iterator[None]:
-    """All or nothing. By statements, since entering a connection would hold the interpreter while others write."""
-    connection.execute(begin)
-    try:
-        yield
-        connection.execute(commit)
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute(undo)
-        raise
+    def _spend(self, spent: Mapping[Spent, Usage]) -> dict[Spent, Usage]:
+        execute = self._connection().execute
+        return {
+            key: Usage(*execute(SPEND, (*key, *msgspec.structs.astuple(usage))).get) for key, usage in spent.items()
+        }
 
 
 def _tags(tags: Mapping[str, str]) -> str:
     return json.dumps(tags, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
-# The statements, from the names of their columns.
-
-_ROW = (
-    "request_id", "attempt", "kind", "started_ms", "queued_us", "init_us", "duration_us", "requests", "peak_kb",
-    "cpu_us", "trace_id",
-)  # fmt: skip
-_KINDS = (
-    "function", "trigger", "invocation_type", "outcome", "memory_mb", "storage_mb", "provisioned", "memory_method",
-    "tenant", "tags", "node", "version",
-)  # fmt: skip
-_SUMS = (
-    "invocations", "requests", "billed_ms", "handler_ms", "cpu_us", "resident_mb_ms", "unmeasured", "reserved_ms",
-)  # fmt: skip
-_USAGE = Usage.__struct_fields__
-
-
-def _marks(columns: Sequence[str]) -> str:
-    return ",".join("?" * len(columns))
-
-
-def _listed(columns: Sequence[str]) -> str:
-    return ", ".join(columns)
-
-
-def _added(columns: Sequence[str]) -> str:
-    return ", ".join(f"{name} = {name} + excluded.{name}" for name in columns)
-
-
-def _insertion(rows: int) -> str:
-    return f"INSERT INTO invocations ({_listed(_ROW)}) VALUES {','.join([f'({_marks(_ROW)})'] * rows)}"
-
-
-# Of few sizes, since each is parsed once; and large, since each step into SQLite lets go of the interpreter.
-_INSERTIONS = [(size, _insertion(size)) for size in (256, 64, 16, 4, 1)]
-_ADD_KIND = f"INSERT INTO kinds ({_listed(_KINDS)}) VALUES ({_marks(_KINDS)}) ON CONFLICT DO NOTHING"
-_KIND = f"SELECT id FROM kinds WHERE ({_listed(_KINDS)}) = ({_marks(_KINDS)})"
-_ADD = (
-    f"INSERT INTO hourly (hour, kind, {_listed(_SUMS)}) VALUES (?, ?, {_marks(_SUMS)}) "
-    f"ON CONFLICT DO UPDATE SET {_added(_SUMS)}"
-)
-_SUM_UP = f"""
-    INSERT INTO hourly (hour, kind, {_listed(_SUMS)})
-    SELECT started_ms / {HOUR_MS}, kind, count(*), sum(requests), sum({BILLED_MS}), sum({HANDLER_MS}),
-        sum(ifnull(cpu_us, duration_us)), sum(ifnull((peak_kb + 1023) / 1024, memory_mb) * {HANDLER_MS}),
-        sum(peak_kb IS NULL OR cpu_us IS NULL), 0
-    FROM invocations JOIN kinds ON kinds.id = kind WHERE invocations.id > ? GROUP BY 1, 2
-    ON CONFLICT DO UPDATE SET {_added(_SUMS)}
-"""
-_RESERVE = "INSERT INTO reservations VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-_SPENT = f"SELECT {_listed(_USAGE)} FROM spent WHERE (budget, subject, period) = (?, ?, ?)"
-_SPEND = (
-    f"INSERT INTO spent (budget, subject, period, {_listed(_USAGE)}) VALUES (?, ?, ?, {_marks(_USAGE)}) "
-    f"ON CONFLICT DO UPDATE SET {_added(_USAGE)} RETURNING {_listed(_USAGE)}"
-)

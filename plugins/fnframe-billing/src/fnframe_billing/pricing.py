@@ -21,8 +21,9 @@ FREE = 0
 class Charge(msgspec.Struct, frozen=True):
     """What one meter's use costs at one price.
 
-    `quantity` is in the meter's small units; `price` is what `per` of its units cost. `list_cost` is what it would
-    cost without the free tier: `cost` differs from it in the tier `FREE` alone. Both are in 1e-12 of the currency.
+    `quantity` is in the meter's small units; `price` is what `per` of its units cost. `cost` is what is to pay, and
+    `list_cost` what it would be if nothing were free: in the tier `FREE`, what its use costs at the first tier's price.
+    Both are in 1e-12 of the currency.
     """
 
     meter: str

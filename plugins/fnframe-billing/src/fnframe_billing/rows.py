@@ -15,6 +15,19 @@ HANDLER_MS = "max(1, (duration_us + 999) / 1000)"
 BILLED_MS = "max(1, (duration_us + ifnull(init_us, 0) + 999) / 1000)"
 """What is billed of a row, without its cold start and with it: the sum is rounded up, not its parts."""
 
+SUMS = {
+    "invocations": "count(*)",
+    "requests": "sum(requests)",
+    "billed_ms": f"sum({BILLED_MS})",
+    "handler_ms": f"sum({HANDLER_MS})",
+    "cpu_us": "sum(ifnull(cpu_us, duration_us))",
+    "resident_mb_ms": f"sum(ifnull((peak_kb + 1023) / 1024, memory_mb) * {HANDLER_MS})",
+    "unmeasured": "sum(peak_kb IS NULL OR cpu_us IS NULL)",
+    "reserved_ms": "0",
+}
+"""What rows of one kind sum up to: the columns of `hourly`, and how each is summed up."""
+ROW_SUMS = ", ".join(f"{sum_} AS {name}" for name, sum_ in SUMS.items())
+
 
 class Row(NamedTuple):
     """One invocation, as who watches sees it."""

@@ -43,7 +43,7 @@ class Scope(NamedTuple):
         """On whose account an invocation goes, `""` for the app's; None if it is no matter of this scope."""
         if self.kind == "app":
             return ""
-        found = {"function": function, "tenant": tenant, "tag": tags.get(self.tag)}[self.kind]
+        found = function if self.kind == "function" else tenant if self.kind == "tenant" else tags.get(self.tag)
         return found if self.value in (EACH, found) else None
 
     def describe(self, subject: str) -> str:
@@ -69,12 +69,13 @@ class Calendar:
 
     def period(self, moment: float) -> Period:
         """The period that the moment lies in, also where clocks were set back into an earlier one."""
-        if not self._period.begin <= moment < self._period.end:
+        period = self._period  # Other threads may find another meanwhile.
+        if not period.begin <= moment < period.end:
             day = dt.datetime.fromtimestamp(moment, self._zone).date()
             first = day if self._is_day else day.replace(day=1)
             after = day + dt.timedelta(days=1) if self._is_day else (first + dt.timedelta(days=32)).replace(day=1)
-            self._period = Period(self._begin(first), self._begin(after))
-        return self._period
+            self._period = period = Period(self._begin(first), self._begin(after))
+        return period
 
     def text(self, moment: int) -> str:
         """How the zone's clocks show a moment."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from .checks import check_budgets, check_ledger
 from .collector import Sender
 from .consumer import Consumer
 from .hearing import register
+from .keeping import Keeping
 from .ledger import Ledger
 from .warm import reserve_warm
 from .writer import GATHER, Writer
@@ -53,23 +54,25 @@ async def lifespan(running: RunningApp) -> AsyncIterator[Services | None]:
     check_budgets(settings.budgets, running.manifest)
     ledger = Ledger(settings.path(directory), running.manifest.app)
     budgets = Budgets(settings.budgets, book)
-    writer = Writer(ledger, budgets, GATHER if settings.commit == "grouped" else 0.0)
-    consumer = Consumer(running.reports, ledger)
+    keeping = Keeping(ledger, budgets)
+    writer = Writer(keeping, GATHER if settings.commit == "grouped" else 0.0)
+    consumers = [Consumer(name, stream, keeping) for name, stream in running.reports.items()]
     sender = _sender(settings, ledger, running, book)
     await run_sync(check_ledger, ledger)
-    await consumer.catch_up()
+    await _catch_up(consumers)
     await run_sync(budgets.begin, ledger)
     register(running, budgets, writer, hold=settings.commit == "before-reply")
-    running.run_with_triggers(partial(reserve_warm, running, ledger, budgets, writer))
+    running.run_with_triggers(partial(reserve_warm, running, keeping))
     writer.start()
 
     async def flush() -> None:
-        await consumer.catch_up()
+        await _catch_up(consumers)
         await writer.written()
 
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(consumer.run)
+            for consumer in consumers:
+                tasks.start_soon(consumer.run)
             tasks.start_soon(_prune, running, ledger, settings.keep_days, sender)
             if sender is not None:
                 tasks.start_soon(sender.run)
@@ -77,7 +80,7 @@ async def lifespan(running: RunningApp) -> AsyncIterator[Services | None]:
             tasks.cancel_scope.cancel()
     finally:
         with anyio.move_on_after(LAST_READING, shield=True):
-            await _finish(consumer)
+            await _finish(consumers)
         with anyio.CancelScope(shield=True):
             await run_sync(writer.end)
         if sender is not None:
@@ -114,9 +117,14 @@ async def _send_rest(sender: Sender) -> None:
         log.warning("the last usage is not taken by the collector (%s); the next run sends it", error)
 
 
-async def _finish(consumer: Consumer) -> None:
-    try:
+async def _catch_up(consumers: Iterable[Consumer]) -> None:
+    for consumer in consumers:
         await consumer.catch_up()
+
+
+async def _finish(consumers: Iterable[Consumer]) -> None:
+    try:
+        await _catch_up(consumers)
     except Exception as error:
         told = "the last reports cannot be taken to the ledger (%s: %s); where the engine keeps them, the next run does"
         log.error(told, type(error).__name__, error)  # noqa: TRY400

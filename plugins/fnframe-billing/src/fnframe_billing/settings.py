@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from fnframe.destination import masked
+
 from .book import DEFAULT
 from .schema import MEMORY
 
@@ -24,7 +26,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     first tier and without a free tier. It is for the whole app, or for one `function`, one `tenant`, or one `tag`
     (`"team=web"`); `"*"` (`"team=*"`) is for each by itself. Days and months begin at midnight in `timezone`. When it
     is spent, `"warn"` says so in the log; `"throttle"` refuses invocations until the period begins anew, for which
-    asynchronous events wait; `"stop"` refuses them for good.
+    asynchronous events wait as long as their maximum age allows; `"stop"` refuses them for good.
     """
 
     name: str
@@ -78,8 +80,20 @@ class Collector(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     batch: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
 
     def __post_init__(self) -> None:
+        from urllib.parse import urlsplit
+
+        found = f"found {masked(self.url)!r}"
         if not self.url.startswith(("http://", "https://")):
-            raise ValueError(f"collector.url must begin with http:// or https://, found {self.url!r}")
+            raise ValueError(f"collector.url must begin with http:// or https://, {found}")
+        try:
+            place = urlsplit(self.url)
+            host, _ = place.hostname, place.port
+        except ValueError:  # Its text may hold what is secret.
+            host = None
+        if not host or not self.url.isascii() or not self.url.isprintable() or " " in self.url:
+            raise ValueError(f"collector.url must be a URL with a host, of printable ASCII without spaces, {found}")
+        if "@" in place.netloc:
+            raise ValueError(f"collector.url must hold no password, which belongs into collector.token; {found}")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

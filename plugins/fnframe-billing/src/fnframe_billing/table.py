@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from fnframe.commands import aligned
+from rich.cells import cell_len, set_cell_size
+
+from fnframe.commands import aligned, printable
 
 from .amounts import bar, decimals_for, money, paid, percent, price, quantity, shown, trend
 from .bill import Line
@@ -23,10 +25,11 @@ Styled = tuple[str, str]
 """A line, and how it looks."""
 
 WIDTH = 80
-LONGEST_NAME = 28
+LONGEST_NAME, TAIL = 28, 9
+"""Characters of a name, and those that are kept of its end."""
 MOST_LINES = 40
-LEAST_TREND = 5
-"""Characters that a trend needs to be one."""
+LEAST_TREND = 6
+"""Characters that a trend and its heading need."""
 
 LABELS = {
     "requests": "requests",
@@ -100,8 +103,12 @@ def _used(usage: Usage) -> list[str]:
 
 
 def short(name: str) -> str:
-    """A name as long as there is room for it."""
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    """A name as long as there is room for it: its middle gives way, since names often differ at their end."""
+    text = printable(name)
+    if cell_len(text) <= LONGEST_NAME:
+        return text
+    head, tail = set_cell_size(text, LONGEST_NAME - TAIL - 1), set_cell_size(text[::-1], TAIL)[::-1]
+    return f"{head.rstrip()}…{tail.lstrip()}"
 
 
 def _trends(bill: Bill, lines: Sequence[Line], today: dt.date, room: int) -> tuple[str, list[str]]:
@@ -112,7 +119,9 @@ def _trends(bill: Bill, lines: Sequence[Line], today: dt.date, room: int) -> tup
     last = max(max(line.by_day) for line in lines)
     days = (min(bill.end - dt.timedelta(days=1), max(today, last)) - bill.begin).days + 1
     dates = [bill.begin + dt.timedelta(days=n) for n in range(days)]
-    return "by day", [trend([line.by_day.get(day, 0) for day in dates], room) for line in lines]
+    drawn = [trend([line.by_day.get(day, 0) for day in dates], room) for line in lines]
+    title = f"by day, {dates[0].day} to {dates[-1].day}"
+    return title if len(title) <= room and dates[0].month == dates[-1].month else "by day", drawn
 
 
 def _charges(bill: Bill, decimals: int) -> Iterator[Styled]:

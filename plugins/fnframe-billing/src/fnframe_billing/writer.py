@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,14 +22,13 @@ if TYPE_CHECKING:
 
     from fnframe import Report
 
-    from .budgets import Budgets
-    from .ledger import Ledger, Spent
-    from .usage import Usage
+    from .keeping import Keeping
 
 log = logging.getLogger("fnframe.billing")
 
 GATHER = 0.025
-"""Seconds to gather reports before they are written, so that all is written within 50 ms."""
+"""Seconds from the begin of one step to that of the next, in which reports are gathered: all is written within 50 ms
+where a step takes no longer than that."""
 
 MOST_AT_ONCE = 2000
 """Reports of one step."""
@@ -46,9 +45,8 @@ class Writer:
     What is heard after it ended is written at once.
     """
 
-    def __init__(self, ledger: Ledger, budgets: Budgets, gather: float = GATHER) -> None:
-        self._ledger = ledger
-        self._budgets = budgets
+    def __init__(self, keeping: Keeping, gather: float = GATHER) -> None:
+        self._keeping = keeping
         self._gather = gather
         self._heard: deque[Report] = deque()
         self._waiting: deque[tuple[anyio.Event, EventLoopToken]] = deque()
@@ -63,15 +61,11 @@ class Writer:
     def hear(self, report: Report) -> None:
         """Take a report, to be written."""
         self._heard.append(report)
-        self.wake()
-
-    def wake(self) -> None:
-        """There is something to be written: a report, or what budgets have."""
         if not self._something.is_set():
             self._something.set()
         if self._has_ended():
             self._write_all()
-            self._ledger.close()
+            self._keeping.ledger.close()
 
     async def written(self) -> None:
         """Return when all that was heard until now is written."""
@@ -93,10 +87,11 @@ class Writer:
         return self._ending.is_set() and not self._thread.is_alive()
 
     def _run(self) -> None:
+        due = 0.0
         while not self._ending.is_set():
             self._something.wait()
-            if self._gather:
-                self._ending.wait(self._gather)
+            self._ending.wait(max(0.0, due - time.monotonic()))
+            due = time.monotonic() + self._gather
             self._something.clear()
             self._write_all()
 
@@ -104,36 +99,43 @@ class Writer:
         # Who waits is taken first: what he waits for was heard before. What is heard from now on is gathered again.
         waiting = _drained(self._waiting, len(self._waiting))
         left = len(self._heard)
-        while True:
+        while left > 0:
             reports = _drained(self._heard, min(left, MOST_AT_ONCE))
-            spent = self._budgets.take()
-            if reports or spent:
-                self._write(reports, spent)
-            left -= len(reports)
-            if not left:
-                break
+            self._write(reports)
+            left -= MOST_AT_ONCE
         for event, token in waiting:
             with suppress(RuntimeError):  # Its event loop has ended.
                 from_thread.run_sync(event.set, token=token)
 
-    def _write(self, reports: Sequence[Report], spent: Mapping[Spent, Usage]) -> None:
+    def _write(self, reports: Sequence[Report]) -> None:
         """Write them, if need be again and again: a full disk is no reason to lose a bill."""
         failures = 0
         while True:
             try:
-                self._budgets.learn(self._ledger.write(reports, spent) or {})
+                self._keeping.write(reports)
             except (apsw.Error, ConfigurationError) as error:
                 failures += 1
                 if self._ending.is_set() and failures >= TRIES_AT_END:
                     log.error("the ledger cannot be written (%s): %d invocations are lost", error, len(reports))  # noqa: TRY400
-                    return
+                    return None
                 delay = min(RETRY * 2 ** (failures - 1), LONGEST_RETRY)
                 if failures == 1 or delay == LONGEST_RETRY:
                     log.error("the ledger cannot be written (%s); trying again in %.1f s", error, delay)  # noqa: TRY400
                 if self._ending.wait(delay):
                     time.sleep(RETRY)
+            except Exception as error:
+                return self._write_each(reports, error)
             else:
-                return
+                return None
+
+    def _write_each(self, reports: Sequence[Report], error: Exception) -> None:
+        """One of them is none that can be kept: the others are."""
+        if len(reports) > 1:
+            for report in reports:
+                self._write([report])
+        else:
+            told = "request %s of function %r is not billed, since it cannot be written: %r"
+            log.error(told, reports[0].request_id, reports[0].function, error)
 
 
 def _drained(items: deque[Item], most: int) -> list[Item]:

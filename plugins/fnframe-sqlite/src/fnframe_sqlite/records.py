@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fnframe.engine.protocol import DUPLICATE_WINDOW, REPORTS, Bounds, Record, partition_of, record_of
+from fnframe.engine.protocol import DUPLICATE_WINDOW, REPORTS, REPORTS_KEPT, Bounds, Record, partition_of, record_of
 
 from .schema import SPAN
 
@@ -178,6 +178,9 @@ def _append(tx: Transaction, stream: StreamRow, record: Record, file: str | None
 
 def _first(tx: Transaction, row: PartitionRow) -> int:
     """The first position that is kept, whether what is before it has been dropped already or not."""
+    if row.is_of_reports and row.first <= row.last:
+        (newest,) = tx.one("SELECT accepted FROM record WHERE place = ?", (row.number * SPAN + row.last,))
+        return _search(tx, row, row.first, newest - REPORTS_KEPT)
     least = max(row.first, row.last - (tx.options.stream_records or KEPT) + 1)
     return _search(tx, row, least, tx.now - tx.options.stream_retention)
 

@@ -47,14 +47,15 @@ class QueueRow:
 
 
 class PartitionRow:
-    """A partition's positions, written back at the end of the transaction."""
+    """A partition's positions, written back at the end of the transaction; whether it is that of the reports."""
 
-    __slots__ = ("changed", "first", "last", "number")
+    __slots__ = ("changed", "first", "is_of_reports", "last", "number")
 
-    def __init__(self, number: int, first: int, last: int) -> None:
+    def __init__(self, number: int, first: int, last: int, is_of_reports: bool = False) -> None:
         self.number = number
         self.first = first
         self.last = last
+        self.is_of_reports = is_of_reports
         self.changed = False
 
 
@@ -146,7 +147,9 @@ class Transaction:
                 return StreamRow(0, [PartitionRow(0, 1, 0) for _ in range(partitions_of(name, self.options))])
             number = row[0] if row else self._new_stream(name)
             sql = "SELECT number, first, last FROM partition WHERE stream = ? ORDER BY part"
-            self._streams[name] = StreamRow(number, [PartitionRow(*row) for row in self.rows(sql, (number,))])
+            rows = self.rows(sql, (number,))
+            partitions = [PartitionRow(part, first, last, name == REPORTS) for part, first, last in rows]
+            self._streams[name] = StreamRow(number, partitions)
             self._partitions[name] = len(self._streams[name].partitions)
         return self._streams[name]
 
