@@ -18,6 +18,7 @@ SCRIPTS = [
     "http",
     "lambda_door",
     "inline",
+    "queue",
     "cron",
     "filter",
     "imports",

@@ -195,7 +195,8 @@ def _print_figures(measured: dict[str, list[Figures | None]], columns: dict[str,
         values = {field: [figures[field] for figures in good if field in figures] for field in columns}
         cells = [show(middle(field, found)) if found else "-" for field, found in values.items()]
         first = next(iter(values.values()))
-        rows.append([name, cells[0], f"{show(min(first))}..{show(max(first))}" if first else "failed", *cells[1:]])
+        spread = f"{show(min(first))}..{show(max(first))}" if first else "-" if good else "failed"
+        rows.append([name, cells[0], spread, *cells[1:]])
     _print_table(["case", leading, "range", *others], rows)
 
 

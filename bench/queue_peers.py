@@ -123,7 +123,7 @@ def huey(kind: str, url: str, count: int) -> Figures:
         for _ in range(many):
             peer.noop(EVENT)
 
-    return with_worker(kind, url, ["huey_consumer.py", "queue_worker.huey", "-w", "2", "-n", "-q"], send, count)
+    return with_worker(kind, url, ["huey_consumer", "queue_worker.huey", "-w", "2", "-n", "-q"], send, count)
 
 
 def huey_sqlite() -> Figures:

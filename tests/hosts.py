@@ -11,9 +11,9 @@ import anyio
 
 from fnframe.dispatch.acceptance import Acceptance
 from fnframe.dispatch.delivery import Delivery
-from fnframe.dispatch.destinations import Destinations
 from fnframe.dispatch.dispatcher import Dispatcher
 from fnframe.dispatch.retry import RetryPolicy
+from fnframe.dispatch.settled.destinations import Destinations
 from fnframe.dispatch.verdict import Judge
 from fnframe.environment.inline import Inline
 from fnframe.event import Event, encode_json, now

@@ -7,6 +7,8 @@ import os
 import zlib
 from typing import Any
 
+from fnframe_cron import Cron, Tick
+from fnframe_files import Files, ObjectCreated
 from fnframe_queue import Queue
 from fnframe_stream import Stream
 
@@ -15,14 +17,15 @@ from fnframe import App, Batch, Context
 app = App("kills")
 
 LOG = os.environ.get("KILLS_LOG", os.devnull)
-HOST = os.getppid()
-"""The template process in an environment: another one in each life of a host."""
+UPLOADS = os.environ.get("KILLS_UPLOADS", "uploads")
+LIFE = os.environ.get("KILLS_HOST", "")
+"""The host's process: another one in each life."""
 
 
 def note(function: str, names: list[str]) -> None:
     """One write for all: a process that is ended leaves a whole line or none."""
     if names:
-        line = f"{function} {os.getppid()} {' '.join(names)}\n".encode()
+        line = f"{function} {LIFE} {' '.join(names)}\n".encode()
         descriptor = os.open(LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.write(descriptor, line)
         os.close(descriptor)
@@ -50,7 +53,7 @@ def handle(function: str, batch: Batch[Any]) -> None:
     note(function, done)
 
 
-@app.function(Queue("orders", batch_size=5, maximum_attempts=10, poison=10))
+@app.function(Queue("orders", batch_size=5, maximum_attempts=10, poison=100))
 def orders(batch: Batch) -> None:
     handle("orders", batch)
 
@@ -60,7 +63,7 @@ def clicks(batch: Batch) -> None:
     handle("clicks", batch)
 
 
-@app.function(retries=10, poison=10)
+@app.function(retries=10, poison=100)
 def work(event: str, context: Context) -> None:
     if fails(event, context.attempt):
         raise ValueError(event)
@@ -68,6 +71,27 @@ def work(event: str, context: Context) -> None:
     note("work", [event])
 
 
-@app.function(Queue("sent", batch_size=1, maximum_attempts=10, poison=10))
+@app.function(Queue("sent", batch_size=1, maximum_attempts=10, poison=100))
 def sent(event: str) -> None:
     note("sent", [event])
+
+
+@app.function(
+    Cron("* * * * * *", misfire="all", name="free"),
+    Cron("* * * * * *", misfire="all", overlap="queue", name="queue"),
+    retries=10,
+    poison=100,
+)
+def ticks(tick: Tick[None], context: Context) -> None:
+    name = f"{tick.schedule}-{tick.scheduled.timestamp():.0f}"
+    if fails(name, context.attempt):
+        raise ValueError(name)
+    note("ticks", [name])
+
+
+@app.function(Files(UPLOADS), retries=10, poison=100)
+def objects(event: ObjectCreated, context: Context) -> None:
+    name = f"{event.key}@{event.etag}"
+    if fails(name, context.attempt):
+        raise ValueError(name)
+    note("objects", [name])

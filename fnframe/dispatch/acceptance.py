@@ -11,8 +11,8 @@ from ..errors import FnframeError, PayloadTooLarge, RecursionStopped
 from ..event import Event, new_id, now
 from ..sending import target_of
 from ..tenant import EXTENSION
-from .asynchronous import Envelope, encode_envelope
 from .carried import Carried, wrapped
+from .queues.asynchronous import Envelope, encode_envelope
 
 if TYPE_CHECKING:
     from ..engine.protocol import Engine

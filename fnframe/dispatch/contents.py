@@ -8,9 +8,9 @@ import msgspec
 
 from ..destination import masked
 from .acceptance import PREFIX
-from .asynchronous import decode_envelope
 from .carried import unwrapped
-from .outbox import OUTBOX, decode_letter
+from .queues.asynchronous import decode_envelope
+from .settled.outbox import OUTBOX, decode_letter
 
 if TYPE_CHECKING:
     from ..engine.protocol import Message

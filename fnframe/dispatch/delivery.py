@@ -9,18 +9,18 @@ import anyio
 from ..errors import ConfigurationError
 from ..polled import QueueTrigger, StreamTrigger
 from .acceptance import PREFIX, queue_name
-from .asynchronous import Asynchronous
-from .batcher import Batcher
-from .leases import LEASE, Leases
-from .outbox import OUTBOX, Outbox
 from .polled_function import PolledFunction
-from .polled_queue import PolledQueue
-from .polled_records import StreamFunction
-from .polled_stream import PolledStream
-from .poller import Poller
+from .queues.asynchronous import Asynchronous
+from .queues.batcher import Batcher
+from .queues.leases import LEASE, Leases
+from .queues.polled_queue import PolledQueue
+from .queues.poller import Poller
 from .retry import persist
 from .selection import selection_of
 from .service import Service, Works
+from .settled.outbox import OUTBOX, Outbox
+from .streams.polled_stream import PolledStream
+from .streams.stream_function import StreamFunction
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from ..engine.protocol import Engine, Queue, Stream
     from ..function import Manifest
     from ..trigger import Mapping
-    from .destinations import Destinations
     from .dispatcher import Dispatcher, Observer
     from .retry import RetryPolicy
+    from .settled.destinations import Destinations
 
 LOOK_OUT = 1.0
 """Seconds between two looks for functions that another process has given something to do."""

@@ -50,7 +50,8 @@ class Partition:
     def drop(self, before: float, keep: int) -> None:
         """Keep no record from before this moment, and no more than so many."""
         self.gone = max(self.gone, len(self.records) - keep)
-        self.gone = bisect_left(self.records, before, lo=self.gone, key=_accepted)
+        if self.gone < len(self.records) and self.records[self.gone].accepted < before:
+            self.gone = bisect_left(self.records, before, lo=self.gone, key=_accepted)
         if self.gone > len(self.records) // 2:
             del self.records[: self.gone]
             self.gone = 0

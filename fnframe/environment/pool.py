@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from ..clock import Clock, SystemClock
 from ..errors import ConfigurationError
 from ..function import Function, Limits
 from ..outcome import MemoryMethod
@@ -47,8 +48,11 @@ class Pool(Owner):
         max_environments: int,
         max_waiting: int,
         idle_timeout: float,
+        clock: Clock | None = None,
     ) -> None:
         self._root = root
+        self._clock = clock or SystemClock()
+        """For idle ends alone: handlers' deadlines are real time."""
         self.max_environments = max_environments
         self._max_waiting = max_waiting
         self._idle_timeout = idle_timeout
@@ -137,11 +141,11 @@ class Pool(Owner):
                 continue
             self._asleep = anyio.Event()
             if not any(environment.direct for environment in self._live):  # A thread may have begun one just now.
-                pause = self._until_idle_end(now)
+                until, pause = self._end_idle(), self._provision_again(now)
                 if any(environment.is_restless for environment in self._idle()):
                     pause = min(pause, IDLE_TICK)
                 with anyio.move_on_after(pause):
-                    await self._asleep.wait()
+                    await self._clock.wait(self._asleep, until)
             quiet = 0 if self._asleep.is_set() else QUIET_TICKS
             self._asleep = None
 
@@ -266,6 +270,7 @@ class Pool(Owner):
         lane = self._lanes.get(environment.function)
         if lane is None or self._waiting or environment.reason is not None:
             return True
+        environment.idle_since = self._clock.monotonic()
         lane.direct.append(environment)
         # Somebody may have begun to wait just now, and have looked for an environment in vain.
         return bool(self._waiting) and lane.claim(environment)
@@ -354,8 +359,9 @@ class Pool(Owner):
                 environment.send(lane.waiting.popleft())
                 return
 
-    def _until_idle_end(self, now: float) -> float:
-        """End what has been idle too long; seconds until the next one will have been."""
+    def _end_idle(self) -> float:
+        """End what has been idle too long; when, by the clock, the next one will have been."""
+        now = self._clock.monotonic()
         soonest = now + self._idle_timeout
         for lane in self._lanes.values():
             for environment in [*lane.direct, *lane.idle]:
@@ -365,9 +371,6 @@ class Pool(Owner):
                         environment.kill("idle")
                 elif end > now:
                     soonest = min(soonest, end)
-            if lane.live < lane.function.provisioned_concurrency:
-                self._provision(lane)
-                soonest = min(soonest, max(lane.provision_after, now + INIT_BACKOFF))
             for slot in list(lane.slots):
                 end = slot.empty_since + self._idle_timeout
                 if end <= now:
@@ -375,7 +378,16 @@ class Pool(Owner):
                     self._drop(slot)
                 else:
                     soonest = min(soonest, end)
-        return soonest - now
+        return soonest
+
+    def _provision_again(self, now: float) -> float:
+        """Start environments that are to be kept and are not there; seconds until that is worth another try."""
+        pause = math.inf
+        for lane in self._lanes.values():
+            if lane.live < lane.function.provisioned_concurrency:
+                self._provision(lane)
+                pause = min(pause, max(lane.provision_after - now, INIT_BACKOFF))
+        return pause
 
     def _can_start(self, lane: Lane) -> bool:
         if lane.templates.template.ended.is_set() or self._closed:
@@ -415,6 +427,7 @@ class Pool(Owner):
             self._waiting -= 1
             environment.send(lane.waiting.popleft())
         if not environment.in_flight and environment.reason is None:
+            environment.idle_since = self._clock.monotonic()
             lane.idle.append(environment)
             if self._waiting:
                 self._serve_starving()
@@ -455,7 +468,7 @@ class Pool(Owner):
         lane = self._lanes.get(environment.function)
         if slot is not None:
             if lane is not None and environment.reason != "idle" and not self._closed:
-                slot.empty_since = time.monotonic()
+                slot.empty_since = self._clock.monotonic()
                 lane.slots.append(slot)
             else:
                 self._drop(slot)

@@ -347,7 +347,6 @@ class ProcessEnvironment:
         now = time.monotonic()
         if not self.in_flight:
             self.deadline = math.inf
-            self.idle_since = now
             self._owner.free(self)
         elif not self.in_flight[0].again:  # Else this was part of the invocation, which has begun.
             invocation = self.in_flight[0]
@@ -377,7 +376,6 @@ class ProcessEnvironment:
         elif self.in_flight:
             self._head(self.in_flight[0], now)
         if self.reason is None:
-            self.idle_since = now
             self._owner.free(self, now - invocation.started)
         invocation.wake()
 
@@ -531,7 +529,7 @@ class ProcessEnvironment:
         self.deadline = math.inf
         self.direct = None
         self._cpu_us += reply.usage.cpu_us or 0
-        invocation.finished = self.idle_since = time.monotonic()
+        invocation.finished = time.monotonic()
         invocation.reply = self._judged(invocation, reply)
 
     def drain_output(self, pending: int) -> None:

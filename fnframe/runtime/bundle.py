@@ -12,7 +12,7 @@ import msgspec
 
 from ..app import App
 from ..destination import is_url
-from ..dispatch.webhook import INSTALL
+from ..dispatch.settled.webhook import INSTALL
 from ..environment.lane import Lane, Templates
 from ..environment.readiness import Readiness
 from ..environment.target import load_app

@@ -41,7 +41,7 @@ def engine_of(settings: Settings, plugins: Plugins, directory: Path, clock: Cloc
     def engine_at(url: str, key: str) -> Engine:
         if url not in made:
             try:
-                made[url] = _factory_of(url, factories, plugins)(url, options)
+                made[url] = factory_of(url, factories, plugins)(url, options)
             except ConfigurationError as error:
                 raise ConfigurationError(error.problem, where=settings.sources.get(key)) from None
         return made[url]
@@ -82,7 +82,8 @@ def engine_factories(plugins: Plugins) -> dict[str, EngineFactory]:
     return factories
 
 
-def _factory_of(url: str, factories: dict[str, EngineFactory], plugins: Plugins) -> EngineFactory:
+def factory_of(url: str, factories: dict[str, EngineFactory], plugins: Plugins) -> EngineFactory:
+    """What makes the engine of this URL. Raises `ConfigurationError` that says which there are."""
     scheme, colon, _ = url.partition(":")
     if colon and scheme in factories:
         return factories[scheme]

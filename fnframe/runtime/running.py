@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from ..clock import Clock, SystemClock
 from ..dispatch.acceptance import Acceptance
 from ..dispatch.delivery import Delivery
-from ..dispatch.destinations import Destinations
 from ..dispatch.dispatcher import Dispatcher, Environments, Observer
 from ..dispatch.retry import RetryPolicy
+from ..dispatch.settled.destinations import Destinations
 from ..dispatch.verdict import Judge
 from ..engine.protocol import REPORTS
 from ..environment.descriptors import raise_limit
@@ -428,6 +428,7 @@ async def _run(
                 max_environments=chosen.max_environments or 4 * (os.cpu_count() or 1),
                 max_waiting=chosen.max_waiting,
                 idle_timeout=chosen.idle_timeout,
+                clock=clock,
             )
             running = Running(
                 bundle,

@@ -185,9 +185,8 @@ def _specs_by_kind(manifest: Manifest) -> dict[str, list[tuple[str, bytes]]]:
     return specs
 
 
-def only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def only(error: BaseException) -> BaseException:
     """The one exception of a group of one: the caller's own, or a trigger's, as it was raised."""
-    error: BaseException = group
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 
 class ManualClock:
@@ -51,7 +52,7 @@ class ManualClock:
 
     async def _sleep(self, event: anyio.Event, until: float, *, wall: bool) -> None:
         if until <= self._now:
-            return
+            return await checkpoint()
         sleeper = _Sleeper(event, until, wall)
         self._sleepers.append(sleeper)
         try:

@@ -11,9 +11,9 @@ from fnframe import Event
 from fnframe.cli.dead_letters import list_letters, move_letters, show_letter
 from fnframe.cli.errors import UsageError
 from fnframe.cli.letters import letters
-from fnframe.dispatch.asynchronous import Envelope, encode_envelope
 from fnframe.dispatch.carried import Carried, wrapped
-from fnframe.dispatch.outbox import OUTBOX, put_letter
+from fnframe.dispatch.queues.asynchronous import Envelope, encode_envelope
+from fnframe.dispatch.settled.outbox import OUTBOX, put_letter
 from fnframe.engine.memory import MemoryEngine
 from fnframe.engine.protocol import EngineOptions, Message
 from fnframe.event import encode_json, now

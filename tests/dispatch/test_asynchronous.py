@@ -372,7 +372,7 @@ def test_a_line_that_does_not_fit_leaves_no_half_of_itself(tmp_path):
     program = f"""
 import resource, sys
 from pathlib import Path
-from fnframe.dispatch.destinations import _append
+from fnframe.dispatch.settled.destinations import _append
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 _append(Path({str(path)!r}), b"a" * 800)
 try:

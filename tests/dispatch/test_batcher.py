@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fnframe.dispatch.batcher import OVERHEAD, Batcher
+from fnframe.dispatch.queues.batcher import OVERHEAD, Batcher
 from fnframe.engine.memory import MemoryEngine
 from fnframe.engine.protocol import EngineOptions, Message
 from fnframe.testing.clock import ManualClock

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fnframe import App, Batch, QueueTrigger, StreamTrigger
-from fnframe.dispatch.asynchronous import Envelope, encode_envelope
+from fnframe.dispatch.queues.asynchronous import Envelope, encode_envelope
 from fnframe.engine.memory import MemoryEngine
 from fnframe.engine.protocol import EngineOptions, Message
 from fnframe.testing.clock import ManualClock
@@ -69,6 +69,21 @@ class Log:
                     blocked.add(place)
                 elif place not in blocked:  # Else it comes again, behind the one that failed.
                     self.done.add(name)
+
+        return app
+
+    def app_of_events(self) -> App:
+        """One function, to which events are enqueued."""
+        app = App("property")
+
+        @app.function(isolation="inline", retries=20)
+        async def handle(event: dict[str, Any]) -> None:
+            self._check([event["name"]])
+            await anyio.lowlevel.checkpoint()
+            if self.failed.get(event["name"], 0) < event["fails"]:
+                self.failed[event["name"]] = self.failed.get(event["name"], 0) + 1
+                raise ValueError(event["name"])
+            self.done.add(event["name"])
 
         return app
 
@@ -128,6 +143,23 @@ async def test_a_queue_loses_nothing_and_keeps_groups_in_order(plan, ends, size,
     assert log.done == {name for order in log.order.values() for name in order}
     statistics = await engine.queue("orders").statistics()
     assert (statistics.total, statistics.dead) == (0, 0)
+
+
+@EXAMPLES
+@given(plan=PLANS, ends=ENDS)
+async def test_events_are_not_lost_and_groups_stay_in_order(plan, ends):
+    log, clock = Log(), ManualClock()
+    engine = MemoryEngine(EngineOptions(directory=Path(), clock=clock))
+    app = log.app_of_events()
+    async with running(App_of_nothing, engine, clock):
+        for number, each in enumerate(plan):
+            name = f"{each['key']}{number}"
+            log.order.setdefault(each["key"], []).append(name)
+            body = encode_envelope(Envelope(event_of({"name": name, **each}), name, "t"))
+            await engine.queue("function:handle").send([Message(name, body, each["key"])])
+    await work_off(log, app, engine, clock, ends)
+    assert log.out_of_turn == []
+    assert log.done == {name for order in log.order.values() for name in order}
 
 
 @EXAMPLES
@@ -211,6 +243,21 @@ async def test_what_ends_hosts_is_given_up_on_alone():
     async with running(app, engine, clock) as host:
         await drained(host, clock)
     assert [letter.message.id for letter in await engine.queue("orders").dead_letters()] == ["m3"]
+
+
+async def test_what_a_stream_let_go_before_its_function_came_to_it_is_told_of(caplog):
+    log, clock = Log(), ManualClock()
+    engine = MemoryEngine(EngineOptions(directory=Path(), clock=clock, stream_partitions=1, stream_records=5))
+    app = log.app(Clicks(batch_size=1))
+    for begin in (0, 10):
+        async with running(App_of_nothing, engine, clock) as host:
+            for number in range(begin, begin + 10):
+                await host.stream("clicks").publish({"name": str(number), "fails": 0}, key="k")
+        async with running(app, engine, clock) as host:
+            await drained(host, clock)
+    assert log.begun == [[str(number)] for number in (*range(5, 10), *range(15, 20))]
+    (told,) = [record.getMessage() for record in caplog.records if "were gone" in record.getMessage()]
+    assert "function 'handle' is so far behind that records 11-15 were gone before it came to them" in told
 
 
 App_of_nothing = App("nothing")

@@ -11,7 +11,7 @@ from facts import until
 
 from fnframe import ConfigurationError, hookimpl
 from fnframe.dispatch.carried import unwrapped
-from fnframe.dispatch.outbox import OUTBOX
+from fnframe.dispatch.settled.outbox import OUTBOX
 from fnframe.engine.protocol import Message, Record
 from fnframe.runtime.running import run_target
 from fnframe.testing.clock import ManualClock
@@ -101,7 +101,7 @@ async def test_a_queue_and_a_stream_get_the_record_under_its_id(app):
 
 async def test_a_record_that_is_put_again_is_the_same(app):
     async with run_target(app) as running:
-        from fnframe.dispatch.records import range_lost_record
+        from fnframe.dispatch.settled.records import range_lost_record
 
         lost = [Record("k", b"1", position=7, accepted=1.5), Record("k", b"2", position=9, accepted=2.5)]
         record = range_lost_record(

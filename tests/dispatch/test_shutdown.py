@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 from typing import Any
 
 import anyio
+import apsw
 import pytest
 from facts import until
+from fnframe_sqlite import SqliteEngine
 from hosts import event_of, running
 
 from fnframe import App, Batch, Context, QueueTrigger, StreamTrigger
+from fnframe.clock import SystemClock
 from fnframe.engine.memory import MemoryEngine
 from fnframe.engine.protocol import REPORTS, EngineOptions
 from fnframe.testing.clock import ManualClock
@@ -117,6 +121,48 @@ async def test_a_second_signal_ends_at_once(world):
     async with world.host() as host:
         await host.drained()
     assert sorted(world.ended) == [1, 2, 3]
+
+
+def is_locked(file: Path) -> bool:
+    with file.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+async def test_what_has_ended_is_settled_by_a_second_signal_and_not_given_back(tmp_path):
+    """Its acknowledgement waits while the engine is busy: what is done must not be done again for that."""
+    gate, begun, done = anyio.Event(), [], []
+    app = App("busy")
+
+    @app.function(Orders(batch_size=1), isolation="inline", timeout=60.0)
+    async def handle(order: int) -> None:
+        begun.append(order)
+        await gate.wait()
+        done.append(order)
+
+    async with SqliteEngine("sqlite:///engine.db", EngineOptions(directory=tmp_path)) as engine:
+        async with running(app, engine, SystemClock()) as host, anyio.create_task_group() as tasks:
+            await host.queue("orders").send(1)
+            await until(lambda: begun)
+            blocker = apsw.Connection(str(tmp_path / "engine.db"))
+            blocker.execute("BEGIN IMMEDIATE")
+            tasks.start_soon(host.queue("orders").send, 2)
+            await until(lambda: is_locked(tmp_path / "engine.db.d" / "lock"))
+            gate.set()
+            await until(lambda: done)
+            await anyio.wait_all_tasks_blocked()
+            host.delivery.end()
+            await anyio.wait_all_tasks_blocked()
+            blocker.execute("ROLLBACK")
+            await host.delivery.ended()
+            assert (await engine.queue("orders").statistics()).total == 1
+            assert len(await engine.stream(REPORTS).read(0, 0, 10)) == 1
+        async with running(app, engine, SystemClock()) as host:
+            await host.drained()
+    assert done == [1, 2]
 
 
 async def test_a_stream_goes_on_where_it_was(world):

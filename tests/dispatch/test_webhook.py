@@ -8,8 +8,8 @@ import socket
 import pytest
 
 from fnframe import ConfigurationError, Event
-from fnframe.dispatch import webhook
-from fnframe.dispatch.webhook import Refused, Unavailable, new_client, post
+from fnframe.dispatch.settled import webhook
+from fnframe.dispatch.settled.webhook import Refused, Unavailable, new_client, post
 from fnframe.event import now
 
 from .receiver import Receiver

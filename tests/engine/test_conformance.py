@@ -9,6 +9,7 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
+from fnframe import ConfigurationError
 from fnframe.engine.memory import MemoryEngine, MemoryState
 from fnframe.engine.memory_queue import MemoryQueue
 from fnframe.engine.memory_stream import Consumers, MemoryStream, Partition
@@ -80,6 +81,19 @@ class LendsTwice(MemoryQueue):
 class NeverTakesBack(MemoryQueue):
     def _take(self, most, seconds):
         return super()._take(most, 1e9)
+
+
+class WallClock:
+    """One that takes what somebody sets it to for time that passes."""
+
+    def __init__(self, clock):
+        self.time = self.monotonic = clock.time
+        self.wait = self.wait_for_time = clock.wait_for_time
+
+
+class BelievesTheWallClock(MemoryQueue):
+    def __init__(self, name, bound, clock, keep):
+        super().__init__(name, bound, WallClock(clock), keep)
 
 
 class LetsLateOnesSettle(MemoryQueue):
@@ -155,6 +169,7 @@ QUEUES = {
     AcceptsInPart: "a_full_queue_accepts_all_of_a_call_or_nothing",
     LendsTwice: "what_is_lent_comes_to_nobody_else_until_its_lease_is_over",
     NeverTakesBack: "what_is_lent_comes_to_nobody_else_until_its_lease_is_over",
+    BelievesTheWallClock: "a_clock_that_is_set_ends_no_lease_and_makes_none_longer",
     LetsLateOnesSettle: "who_comes_late_takes_nothing_from_the_holder_of_now",
     ExtendsAnything: "a_lease_is_extended_as_long_as_it_is_held",
     CountsEveryRelease: "a_lease_that_is_left_gives_the_message_back_as_it_was",
@@ -250,10 +265,15 @@ async def test_what_is_broken_is_caught(put_in, part, name):
 
 async def test_the_whole_suite_says_all_that_is_broken(put_in, anyio_backend):
     if anyio_backend == "asyncio":
-        assert await check_engine(MemoryEngine) == [str(e) for e in engine_obligations(durable=False, shared=False)]
+        assert await check_engine("memory:") == [str(e) for e in engine_obligations(durable=False, shared=False)]
     put_in(ForgetsReasons)
     with pytest.raises(ObligationBroken, match=r"^2 of \d+ obligations are broken") as caught:
         await check_engine(MemoryEngine)
     text = str(caught.value)
     assert "a_dead_letter_tells_when_and_why: ObligationBroken: reason and error: expected" in text
     assert "Who looks at it months later wants to know" in text
+
+
+async def test_an_engine_is_known_by_its_url():
+    with pytest.raises(ConfigurationError, match=r"no engine for the URL 'memry:'.*memory:"):
+        await check_engine("memry:")

@@ -1,6 +1,6 @@
 """The conformance suite of engines: what the protocol promises, as named obligations, for whoever writes one.
 
-With pytest, for instance:
+All of them at once, for an engine that a plugin brings: `await check_engine("my:")`. With pytest, one by one:
 
     @pytest.mark.anyio
     @pytest.mark.parametrize("obligation", engine_obligations(durable=True, shared=False), ids=str)
@@ -10,6 +10,7 @@ With pytest, for instance:
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,16 +34,18 @@ def engine_obligations(*, durable: bool, shared: bool, virtual_time: bool = True
     return [obligation for obligation in OBLIGATIONS if all(is_so[need] for need in obligation.needs)]
 
 
-async def check_engine(make_engine: MakeEngine, *, virtual_time: bool = True) -> list[str]:
+async def check_engine(engine: str | MakeEngine, *, virtual_time: bool = True) -> list[str]:
     """Check every obligation that holds for this engine and return their names.
 
-    `make_engine` makes an engine for its options. What two engines with the same `options.directory` keep must be the
-    same if the engine is durable or shared, and that directory is empty at first. Raises `ObligationBroken` that lists
-    all that are broken.
+    `engine` is its URL, for one that the core or an installed plugin brings, or makes an engine for its options. What
+    two engines with the same `options.directory` keep must be the same if the engine is durable or shared, and that
+    directory is empty at first: so a relative path in the URL must count from there. Raises `ObligationBroken` that
+    lists all that are broken, and `ConfigurationError` for a URL of no engine.
     """
-    engine: Engine = make_engine(EngineOptions(directory=Path()))
+    make_engine = _maker_of(engine) if isinstance(engine, str) else engine
+    made: Engine = make_engine(EngineOptions(directory=Path()))
     checked, broken = [], []
-    for obligation in engine_obligations(durable=engine.durable, shared=engine.shared, virtual_time=virtual_time):
+    for obligation in engine_obligations(durable=made.durable, shared=made.shared, virtual_time=virtual_time):
         checked.append(obligation.name)
         try:
             await obligation.check(make_engine, virtual_time=virtual_time)
@@ -51,3 +54,11 @@ async def check_engine(make_engine: MakeEngine, *, virtual_time: bool = True) ->
     if broken:
         raise ObligationBroken(f"{len(broken)} of {len(checked)} obligations are broken:\n\n" + "\n\n".join(broken))
     return checked
+
+
+def _maker_of(url: str) -> MakeEngine:
+    from ...runtime.engines import engine_factories, factory_of
+    from ...runtime.plugins import load_plugins
+
+    plugins = load_plugins(Path())
+    return partial(factory_of(url, engine_factories(plugins), plugins), url)

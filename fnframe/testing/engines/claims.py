@@ -63,6 +63,21 @@ async def a_claim_is_lost_when_its_time_is_over(world: World) -> None:
         require(third.checkpoint, b"second", "the checkpoint after a late commit")
 
 
+@obligation("virtual time")
+async def a_clock_that_is_set_ends_no_claim_and_makes_none_longer(world: World) -> None:
+    """As with leases: two that read one partition break its order."""
+    stream = world.engine.stream("clicks")
+    (claim, *_) = await stream.claim("group", "one", 100, world.lease)
+    await stream.join("group", "one", world.lease)
+    for seconds in (7200.0, -14_400.0):
+        world.set_clock(seconds)
+        require(list(await stream.claim("group", "two", 100, world.lease)), [], f"claimed after {seconds:.0f} s")
+        require(await claim.commit(b"checkpoint"), True, "committed after that")
+    await world.pass_time(world.lease)
+    require(await stream.join("group", "two", world.lease), 1, "consumers, when the first is gone")
+    require(len(await stream.claim("group", "two", 100, world.lease)), stream.partitions, "claimed when it is over")
+
+
 @obligation()
 async def a_claim_that_is_over_is_nobodys(world: World) -> None:
     """Whether another holds it already or not: who came too late must hear so."""

@@ -228,6 +228,30 @@ async def a_lease_is_extended_as_long_as_it_is_held(world: World) -> None:
     require(await leases[0].extend(world.lease), False, "extended when another holds it")
 
 
+@obligation("virtual time")
+async def a_clock_that_is_set_ends_no_lease_and_makes_none_longer(world: World) -> None:
+    """Somebody corrects the clock, a machine wakes up: what runs must not be run once more beside it, and what a dead
+    holder had must not wait for hours."""
+    queue = world.engine.queue("orders")
+    await put(queue, "a")
+    lease = await world.one(queue)
+    for seconds in (7200.0, -14_400.0):
+        world.set_clock(seconds)
+        require(ids(await world.received(queue)), [], f"what can be had when the clock was set by {seconds:.0f} s")
+        require(await lease.extend(world.lease), True, "extended after that")
+    got: list[Lease] = []
+
+    async def receive() -> None:
+        got.extend(await queue.receive(1, world.lease))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(receive)
+            await anyio.sleep(0.01)
+            await world.pass_time(world.lease)
+    require(ids(got), ["a"], "what one who waits gets when the lease is over")
+
+
 @obligation()
 async def who_comes_late_takes_nothing_from_the_holder_of_now(world: World) -> None:
     """A holder whose lease ran out may still be alive, and settle: that must do nothing to the one who has it now, and

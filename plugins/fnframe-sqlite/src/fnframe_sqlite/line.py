@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .messages import turn_over
+from .records import append_reports
 
 if TYPE_CHECKING:
     from .request import Request
@@ -60,6 +61,7 @@ class Line:
         finished = [request for request in requests if request.channel is None]
         for request in finished:
             request.run(tx)
+        append_reports(tx)  # Before those are served who wait for them.
         new = [request for request in requests if request.channel is not None]
         if not new and not self._waiting:
             return finished

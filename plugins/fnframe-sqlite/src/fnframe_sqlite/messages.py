@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from fnframe.engine.protocol import DUPLICATE_WINDOW, DeadLetter, Message, QueueStatistics
 from fnframe.errors import QueueFull
 
@@ -36,6 +38,16 @@ class Taken(NamedTuple):
     message: Message
     file: str | None
 
+
+class Moments(NamedTuple):
+    """When a delay will be over, in seconds since the epoch, and a lease, on the monotonic scale: leases hold whatever
+    somebody sets the clock to, delays outlive the machine's start. Infinity where there is none."""
+
+    due: float
+    over: float
+
+
+NEVER = Moments(math.inf, math.inf)
 
 Held = tuple[int, int]
 """What settles a message: its place, and the number of the lease."""
@@ -74,14 +86,16 @@ def take(tx: Transaction, name: str, most: int, seconds: float, lease: int) -> l
                 rows += _followers(tx, queue, row, most - len(rows))
     if not rows and reserved and tx.one("SELECT 1 FROM message WHERE turn > ? AND turn < ?", queue.span):
         tx.holds_back = True
-    sql = "UPDATE message SET turn = NULL, until = ?, lease = ? WHERE place = ?"
-    tx.connection.executemany(sql, [(tx.now + seconds, lease, row[0]) for row in rows])
+    if rows:
+        sql = "UPDATE message SET turn = NULL, until = ?, lease = ? WHERE place IN (SELECT value FROM json_each(?))"
+        places = msgspec.json.encode([row[0] for row in rows]).decode()
+        tx.execute(sql, (tx.monotonic + seconds, lease, places))
     return [Taken(row[0], _message(row), row[3]) for row in rows]
 
 
 def ack(tx: Transaction, held: Sequence[Held], report: Report | None) -> None:
     sql = "DELETE FROM message WHERE place = ? AND lease = ? AND until > ? RETURNING place, grp, file"
-    settled = [row for place, lease in held for row in tx.rows(sql, (place, lease, tx.now))]
+    settled = [row for place, lease in held for row in tx.rows(sql, (place, lease, tx.monotonic))]
     for place, group, file in settled:
         _settle(tx, place, group)
         if file is not None:
@@ -97,7 +111,7 @@ def release(
     row = tx.one(
         "UPDATE message SET until = NULL, lease = NULL, due = ?, attempt = attempt + ?, lost = lost + ? "
         "WHERE place = ? AND lease = ? AND until > ? RETURNING grp",
-        (due, counted, lost, place, lease, tx.now),
+        (due, counted, lost, place, lease, tx.monotonic),
     )
     if row is not None:
         _offer(tx, place, row[0], now=due is None)
@@ -106,7 +120,7 @@ def release(
 
 def bury(tx: Transaction, place: int, lease: int, reason: str, error: bytes, report: Report | None) -> None:
     sql = f"DELETE FROM message WHERE place = ? AND lease = ? AND until > ? RETURNING {COLUMNS}"
-    row = tx.one(sql, (place, lease, tx.now))
+    row = tx.one(sql, (place, lease, tx.monotonic))
     if row is None:
         return
     _, id_, body, file, group, accepted, attempt, lost = row
@@ -124,8 +138,8 @@ def bury(tx: Transaction, place: int, lease: int, reason: str, error: bytes, rep
 
 def extend(tx: Transaction, held: Sequence[Held], seconds: float) -> list[bool]:
     sql = "UPDATE message SET until = ? WHERE place = ? AND lease = ? AND until > ? RETURNING place"
-    until = tx.now + seconds
-    return [tx.one(sql, (until, place, lease, tx.now)) is not None for place, lease in held]
+    until = tx.monotonic + seconds
+    return [tx.one(sql, (until, place, lease, tx.monotonic)) is not None for place, lease in held]
 
 
 def holds(tx: Transaction, name: str, id_: str) -> bool:
@@ -143,7 +157,7 @@ def statistics(tx: Transaction, name: str) -> QueueStatistics:
     span = (number * SPAN, (number + 1) * SPAN)
     within = "place > ? AND place < ?"
     (delayed,) = tx.one(f"SELECT count(*) FROM message WHERE due > ? AND {within}", (tx.now, *span))
-    (leased,) = tx.one(f"SELECT count(*) FROM message WHERE until > ? AND {within}", (tx.now, *span))
+    (leased,) = tx.one(f"SELECT count(*) FROM message WHERE until > ? AND {within}", (tx.monotonic, *span))
     (dead,) = tx.one("SELECT count(*) FROM dead WHERE queue = ?", (number,))
     oldest = tx.one(f"SELECT accepted FROM message WHERE {within} ORDER BY place LIMIT 1", span)
     return QueueStatistics(held - delayed - leased, delayed, leased, dead, oldest[0] if oldest else None)
@@ -194,16 +208,21 @@ def turn_over(tx: Transaction) -> None:
         tx.execute("UPDATE message SET due = NULL WHERE place = ?", (place,))
         _offer(tx, place, group)
     sql = "SELECT place, grp FROM message WHERE until <= ? ORDER BY until LIMIT 1000"
-    for place, group in tx.rows(sql, (tx.now,)):
+    for place, group in tx.rows(sql, (tx.monotonic,)):
         tx.execute("UPDATE message SET until = NULL, lease = NULL, lost = lost + 1 WHERE place = ?", (place,))
         _offer(tx, place, group)
 
 
-def next_moment(tx: Transaction) -> float:
-    """When a delay or a lease will be over; infinity where there is none."""
+def next_moments(tx: Transaction) -> Moments:
+    """When the next delay and the next lease will be over."""
     (due,) = tx.one("SELECT min(due) FROM message WHERE due IS NOT NULL")
     (until,) = tx.one("SELECT min(until) FROM message WHERE until IS NOT NULL")
-    return min(math.inf if due is None else due, math.inf if until is None else until)
+    return Moments(math.inf if due is None else due, math.inf if until is None else until)
+
+
+def end_leases(tx: Transaction) -> None:
+    """Whoever held a message is not there any more."""
+    tx.execute("UPDATE message SET until = 0 WHERE until IS NOT NULL")
 
 
 def forget_ids(tx: Transaction) -> None:

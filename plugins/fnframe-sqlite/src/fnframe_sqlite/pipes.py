@@ -32,7 +32,7 @@ class Pipe:
             raise ConfigurationError(f"{problem}: put it on another file system", where=str(folder)) from None
         self._poll = select.poll()
         self._poll.register(self._descriptor, select.POLLIN)
-        others = self._others()
+        others = self.others()
         for other in others:  # They must know that they are not alone any more.
             call(folder, other)
         self.alone = not others
@@ -56,9 +56,9 @@ class Pipe:
 
     def look_round(self) -> None:
         """See whether the others are there yet."""
-        self.alone = self.alone or not self._others()
+        self.alone = self.alone or not self.others()
 
-    def _others(self) -> list[str]:
+    def others(self) -> list[str]:
         """The other engines; the pipes of those that ended without a word are removed."""
         others = []
         for path in self._folder.glob(f"*{SUFFIX}"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fnframe.engine.protocol import DUPLICATE_WINDOW, REPORTS, REPORTS_KEPT, Bounds, Record, partition_of, record_of
 
@@ -18,6 +18,8 @@ KEPT = 10_000_000
 """So many records a partition keeps unless it is told otherwise."""
 
 DROPPED_AT_ONCE = 1000
+AT_ONCE = 64
+"""So many reports are appended in one statement."""
 
 
 class Published(NamedTuple):
@@ -52,9 +54,18 @@ def publish(tx: Transaction, name: str, records: Sequence[Published]) -> list[bo
 
 
 def keep_report(tx: Transaction, report: Report | None) -> None:
-    """Keep a report with what it settles."""
+    """Keep a report with what it settles; see `append_reports`."""
     if report is not None:
-        _append(tx, tx.stream(REPORTS), record_of(report), None)
+        tx.reports.append(report)
+
+
+def append_reports(tx: Transaction) -> None:
+    """Append the reports that are to be kept, in as few steps as can be: at each one the interpreter's lock has to be
+    won back, and an acknowledgement has one of its own."""
+    while tx.reports:
+        some = [record_of(report) for report in tx.reports[:AT_ONCE]]
+        del tx.reports[:AT_ONCE]
+        _append_together(tx, tx.stream(REPORTS).partitions[0], some)
 
 
 def read(tx: Transaction, name: str, partition: int, after: int, most: int) -> list[tuple[Record, str | None]]:
@@ -94,9 +105,10 @@ def know_partitions(tx: Transaction) -> None:
 
 def join(tx: Transaction, name: str, consumers: str, consumer: str, seconds: float) -> int:
     number = tx.stream(name).number
-    tx.execute("DELETE FROM consumer WHERE stream = ? AND consumers = ? AND until <= ?", (number, consumers, tx.now))
+    sql = "DELETE FROM consumer WHERE stream = ? AND consumers = ? AND until <= ?"
+    tx.execute(sql, (number, consumers, tx.monotonic))
     sql = "INSERT OR REPLACE INTO consumer (stream, consumers, name, until) VALUES (?, ?, ?, ?)"
-    tx.execute(sql, (number, consumers, consumer, tx.now + seconds))
+    tx.execute(sql, (number, consumers, consumer, tx.monotonic + seconds))
     sql = "SELECT count(*) FROM consumer WHERE stream = ? AND consumers = ?"
     there: int = tx.one(sql, (number, consumers))[0]
     return there
@@ -116,7 +128,7 @@ def claim(tx: Transaction, name: str, consumers: str, most: int, seconds: float,
             "INSERT INTO claim (partition, consumers, until, claim) VALUES (?, ?, ?, ?) "
             "ON CONFLICT DO UPDATE SET until = excluded.until, claim = excluded.claim "
             "WHERE claim.until IS NULL OR claim.until <= ? RETURNING checkpoint",
-            (row.number, consumers, tx.now + seconds, number, tx.now),
+            (row.number, consumers, tx.monotonic + seconds, number, tx.monotonic),
         )
         if found is not None:
             claimed.append(ClaimRow(row.number, part, found[0]))
@@ -134,18 +146,30 @@ def commit(
 
 
 def extend_claim(tx: Transaction, partition: int, consumers: str, number: int, seconds: float) -> bool:
-    return _change_claim(tx, "until = ?", tx.now + seconds, partition, consumers, number)
+    return _change_claim(tx, "until = ?", tx.monotonic + seconds, partition, consumers, number)
 
 
 def release_claim(tx: Transaction, partition: int, consumers: str, number: int) -> None:
     _change_claim(tx, "until = ?", None, partition, consumers, number)
 
 
+def is_anything_claimed(tx: Transaction) -> bool:
+    """Whether anybody holds a partition, or is there to hold one; or did, and was, when it ended."""
+    sql = "SELECT 1 FROM claim WHERE until IS NOT NULL UNION ALL SELECT 1 FROM consumer LIMIT 1"
+    return tx.one(sql) is not None
+
+
+def end_claims(tx: Transaction) -> None:
+    """Whoever held a partition, or was there to hold one, is not there any more."""
+    tx.execute("UPDATE claim SET until = NULL WHERE until IS NOT NULL")
+    tx.execute("DELETE FROM consumer")
+
+
 def _change_claim(
     tx: Transaction, change: str, value: bytes | float | None, partition: int, consumers: str, number: int
 ) -> bool:
     sql = f"UPDATE claim SET {change} WHERE partition = ? AND consumers = ? AND claim = ? AND until > ? RETURNING 1"
-    return tx.one(sql, (value, partition, consumers, number, tx.now)) is not None
+    return tx.one(sql, (value, partition, consumers, number, tx.monotonic)) is not None
 
 
 def _partition(tx: Transaction, name: str, partition: int) -> PartitionRow:
@@ -173,6 +197,23 @@ def _append(tx: Transaction, stream: StreamRow, record: Record, file: str | None
     )
     tx.stirred.add(-row.number)
     if row.last % DROPPED_AT_ONCE == 0:
+        _drop(tx, row)
+
+
+def _append_together(tx: Transaction, row: PartitionRow, records: Sequence[Record]) -> None:
+    """Append records without large bodies to one partition."""
+    before, base = row.last, row.number * SPAN
+    newest = tx.one("SELECT accepted FROM record WHERE place = ?", (base + before,))
+    accepted = max(tx.now, newest[0]) if newest else tx.now  # The clock may have been set back.
+    row.last += len(records)
+    row.changed = True
+    values: list[Any] = []
+    for place, record in enumerate(records, base + before + 1):
+        values += (place, record.key, record.id, record.body, accepted)
+    rows = ", ".join(["(?, ?, ?, ?, ?)"] * len(records))
+    tx.execute(f"INSERT INTO record (place, key, id, body, accepted) VALUES {rows}", tuple(values))
+    tx.stirred.add(-row.number)
+    if row.last // DROPPED_AT_ONCE > before // DROPPED_AT_ONCE:
         _drop(tx, row)
 
 

@@ -28,7 +28,7 @@ CREATE TABLE message (
     lost INTEGER NOT NULL DEFAULT 0,
     turn INTEGER,                       -- it can be had, in this order; of a group only the first has one
     due REAL,                           -- it is delayed until then
-    until REAL,                         -- it is lent until then, under this number
+    until REAL,                         -- it is lent until then on the monotonic scale, under this number
     lease INTEGER
 ) STRICT;
 CREATE INDEX ready ON message (turn) WHERE turn IS NOT NULL;
@@ -94,7 +94,7 @@ CREATE TABLE claim (
     partition INTEGER NOT NULL,
     consumers TEXT NOT NULL,            -- the group that reads
     checkpoint BLOB NOT NULL DEFAULT x'',
-    until REAL,                         -- claimed until then, under this number
+    until REAL,                         -- claimed until then on the monotonic scale, under this number
     claim INTEGER,
     PRIMARY KEY (partition, consumers)
 ) STRICT, WITHOUT ROWID;

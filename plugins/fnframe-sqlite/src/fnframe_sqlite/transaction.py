@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import apsw
 
     from fnframe.engine.protocol import EngineOptions
+    from fnframe.outcome import Report
 
     from .bodies import Bodies
 
@@ -94,6 +95,8 @@ class Transaction:
         self.options = options
         self.engine = engine
         self.now = options.clock.time()
+        self.monotonic = options.clock.monotonic()
+        """For leases and claims, which hold whatever somebody sets the clock to: one scale for all processes."""
         self.stirred: set[int] = set()
         """Channels with something new for who waits: queues, and partitions as negative numbers."""
         self.alone = True
@@ -102,6 +105,8 @@ class Transaction:
         """Whether the engines that stand before this one have had their time."""
         self.holds_back = False
         """Whether messages were left to them."""
+        self.reports: list[Report] = []
+        """What is to be kept with what was settled."""
         self.unneeded: list[str] = []
         """Files of bodies that nobody needs when this is committed."""
         self._partitions = partitions

@@ -19,11 +19,13 @@ import apsw
 
 from fnframe.errors import EngineFailed
 
+from .bell import Bell
 from .bodies import Bodies
 from .database import Database, FileLost
 from .line import Line, elsewhere, forget
-from .messages import forget_ids, next_moment
+from .messages import NEVER, Moments, end_leases, forget_ids, next_moments
 from .pipes import Pipe, call
+from .records import end_claims, is_anything_claimed
 from .request import EventReply, Request
 from .transaction import Transaction
 
@@ -72,8 +74,9 @@ class Writer:
         self._reply: Callable[[], Reply]
         self._failure: Exception | None = None
         self._failed = anyio.Event()
-        self._alarm = math.inf
-        self._alarm_changed = anyio.Event()
+        clock = options.clock
+        self._delays = Bell(clock.time, clock.wait_for_time, self._look_again)
+        self._leases = Bell(clock.monotonic, clock.wait, self._look_again)
         # What follows belongs to the thread.
         self._line = Line()
         self._seen = 0
@@ -85,6 +88,7 @@ class Writer:
         self._pipe = Pipe(self._place.beside, self._engine)
         try:
             self._database = Database(self._place)
+            self._take_over()
         except BaseException:
             self._pipe.close()
             raise
@@ -151,16 +155,9 @@ class Writer:
 
     async def keep_time(self) -> None:
         """Let those who wait look again when a delay or a lease is over, until cancelled."""
-        clock = self._options.clock
-        while True:
-            self._alarm_changed = anyio.Event()
-            if self._alarm == math.inf:
-                await self._alarm_changed.wait()
-            else:
-                await clock.wait_for_time(self._alarm_changed, self._alarm)
-            if self._alarm <= clock.time():
-                self._alarm = math.inf
-                self._look_again()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._delays.run)
+            tasks.start_soon(self._leases.run)
 
     def _look_again(self) -> None:
         self._look = True
@@ -171,13 +168,16 @@ class Writer:
             self._idle = self._gathering = False
             self._pipe.wake()
 
-    def _finish(self, requests: list[Request[Any]], alarm: float) -> None:
-        """Wake the callers, and set the alarm."""
+    def _finish(self, requests: list[Request[Any]], moments: Moments) -> None:
+        """Wake the callers, and set the bells."""
         for request in requests:
             request.finish()
-        if alarm != self._alarm:
-            self._alarm = alarm
-            self._alarm_changed.set()
+        self._delays.set(moments.due)
+        self._leases.set(moments.over)
+
+    @property
+    def _moments(self) -> Moments:
+        return Moments(self._delays.moment, self._leases.moment)
 
     def _fail(self, problem: Exception) -> None:
         """Nothing will be done any more."""
@@ -238,9 +238,9 @@ class Writer:
 
     def _do(self, requests: list[Request[Any]]) -> None:
         """Do these together; where that fails, one after the other, so that none fails because of another."""
-        alarm = self._alarm
+        moments = before = self._moments
         try:
-            finished, alarm = self._transact(requests)
+            finished, moments = self._transact(requests)
         except FileLost as error:
             self._tell_loop(_refuse, requests, error)
             raise
@@ -256,11 +256,11 @@ class Writer:
             for request in requests:
                 request.error = problem
             finished = requests
-        if finished or alarm != self._alarm:
-            self._tell_loop(self._finish, finished, alarm)
+        if finished or moments != before:
+            self._tell_loop(self._finish, finished, moments)
 
-    def _transact(self, requests: list[Request[Any]]) -> tuple[list[Request[Any]], float]:
-        """Those that are finished, and when the next delay or lease is over, if anybody waits for it."""
+    def _transact(self, requests: list[Request[Any]]) -> tuple[list[Request[Any]], Moments]:
+        """Those that are finished, and when the next delay and lease are over, if anybody waits for it."""
         look = self._look
         if look:
             self._look = False  # Before what is looked at, so that no call gets lost.
@@ -269,7 +269,7 @@ class Writer:
                 tx = self._transaction(writes=False)
                 for request in requests:
                     request.run(tx)
-            return requests, self._alarm
+            return requests, self._moments
         self._pipe.wait(0.0)
         with self._database.writing(synced=any(request.synced for request in requests)):
             tx = self._transaction(writes=True)
@@ -278,7 +278,7 @@ class Writer:
             finished = self._line.run(tx, requests, look=look or seen != self._seen)
             self._tidy(tx)
             called = elsewhere(tx)
-            alarm = next_moment(tx) if self._line.goes_on() else math.inf
+            moments = next_moments(tx) if self._line.goes_on() else NEVER
             tx.end()
         self._line.keep()
         self._seen = seen
@@ -286,7 +286,7 @@ class Writer:
         if self._dead:
             self._look = True
         self.bodies.remove(tx.unneeded)
-        return finished, alarm
+        return finished, moments
 
     def _transaction(self, *, writes: bool) -> Transaction:
         connection = self._database.connection
@@ -303,6 +303,22 @@ class Writer:
         if now > self._swept + SWEEP:
             self._swept = now
             self.bodies.sweep(tx)
+
+    def _take_over(self) -> None:
+        """Where no other engine uses the file, whoever held something has ended: nobody has to wait for its leases."""
+        # It need not be: where the file cannot be written now, leases end when they are over.
+        with suppress(apsw.Error, OSError):
+            if self._pipe.alone and self._is_anything_held():
+                with self._database.writing(synced=False):
+                    if not self._pipe.others():  # Looked for under the lock: who comes now cannot hold anything yet.
+                        tx = self._transaction(writes=True)
+                        end_leases(tx)
+                        end_claims(tx)
+
+    def _is_anything_held(self) -> bool:
+        with self._database.reading():
+            tx = self._transaction(writes=False)
+            return next_moments(tx).over < math.inf or is_anything_claimed(tx)
 
     def _leave(self) -> None:
         """Stand in no line any more."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ..cloudevents import to_binary
-from ..destination import masked
-from ..errors import ConfigurationError
-from ..event import Event
+from ...cloudevents import to_binary
+from ...destination import masked
+from ...errors import ConfigurationError
+from ...event import Event
 
 if TYPE_CHECKING:
     import httpx2

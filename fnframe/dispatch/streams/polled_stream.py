@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
-from ..event import new_id
+from ...event import new_id
 from .partition import Partition
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from ..clock import Clock
-    from ..engine.protocol import Claim, Stream
-    from ..trigger import State
-    from .polled_records import StreamFunction
-    from .selection import Admits
+    from ...clock import Clock
+    from ...engine.protocol import Claim, Stream
+    from ...trigger import State
+    from ..selection import Admits
+    from .stream_function import StreamFunction
 
 log = logging.getLogger("fnframe.poller")
 

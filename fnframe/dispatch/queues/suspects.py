@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..engine.protocol import Lease
+    from ...engine.protocol import Lease
 
 LATER = 1.0
 """Seconds until a suspect is looked at again that could not be taken while another one was here."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from ..environment.readiness import park
+from ...environment.readiness import park
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup

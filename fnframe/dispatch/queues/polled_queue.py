@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 
-from ..batch_event import Item, Origin, batch_event
-from ..event import Event, decode_json, encode_json
-from ..outcome import EXITED, Failure, Outcome, Report, Success
-from .answer import INVALID, InvalidAnswer, failures
-from .carried import unwrapped
-from .ending import attempts_text, ended_environment, error_of, poison_text, was_refused, was_throttled
-from .polled_function import UNSERVED
+from ...batch_event import Item, Origin, batch_event
+from ...event import Event, decode_json, encode_json
+from ...outcome import EXITED, Failure, Outcome, Report, Success
+from ..answer import INVALID, InvalidAnswer, failures
+from ..carried import unwrapped
+from ..ending import attempts_text, ended_environment, error_of, poison_text, was_refused, was_throttled
+from ..polled_function import UNSERVED
 
 if TYPE_CHECKING:
-    from ..clock import Clock
-    from ..engine.protocol import Lease, Message, Queue
-    from ..polled import QueueTrigger
-    from .polled_function import PolledFunction
-    from .retry import RetryPolicy
-    from .selection import Admits
+    from ...clock import Clock
+    from ...engine.protocol import Lease, Message, Queue
+    from ...polled import QueueTrigger
+    from ..polled_function import PolledFunction
+    from ..retry import RetryPolicy
+    from ..selection import Admits
 
 log = logging.getLogger("fnframe.poller")
 

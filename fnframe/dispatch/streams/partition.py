@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from ..retry import ENGINE_POLICY
 from .checkpoint import Checkpoint, Committer, checkpoint_of
-from .retry import ENGINE_POLICY
-from .stream_lane import Lane
+from .lane import Lane
 from .tumbling import Tumbling
 
 if TYPE_CHECKING:
-    from ..clock import Clock
-    from ..engine.protocol import Claim, Record, Stream
-    from ..outcome import Report
-    from .polled_records import StreamFunction
-    from .selection import Admits
+    from ...clock import Clock
+    from ...engine.protocol import Claim, Record, Stream
+    from ...outcome import Report
+    from ..selection import Admits
+    from .stream_function import StreamFunction
 
 log = logging.getLogger("fnframe.poller")
 
@@ -49,6 +49,8 @@ class Partition:
         seconds = function.trigger.tumbling_window
         self._tumbling = Tumbling(seconds, checkpoint) if seconds else None
         self._read_to = checkpoint.position
+        self._has_begun = bool(claim.checkpoint)
+        """Whether the function was told of records before: else what the stream does not keep is no loss to it."""
         self._caught_up = -1.0
         self._lanes = [
             Lane(
@@ -158,6 +160,7 @@ class Partition:
             for lane in self._lanes:
                 lane.look()
             return
+        self._tell_gap(records[0].position)
         self._read_to = records[-1].position
         self._mean = (self._mean + sum(len(record.body) for record in records) / len(records)) / 2
         admits = self._admits
@@ -168,6 +171,14 @@ class Partition:
             self._lanes[0].put(admitted)
         else:
             self._spread(admitted)
+
+    def _tell_gap(self, first: int) -> None:
+        """Say so where the stream let records go that the function had yet to be told of."""
+        if self._has_begun and first > self._read_to + 1:
+            told = "%s: function %r is so far behind that records %d-%d were gone before it came to them: see %s"
+            settings = "stream_retention and stream_records"
+            log.error(told, self._what, self._function.name, self._read_to + 1, first - 1, settings)
+        self._has_begun = True
 
     def _spread(self, records: Sequence[Record]) -> None:
         """What has one key goes into one lane."""

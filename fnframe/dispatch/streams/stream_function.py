@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..batch_event import Item, Origin, batch_event
-from ..destination import masked
-from ..event import Event
-from ..outcome import Failure, Outcome
-from .carried import unwrapped
-from .polled_function import PolledFunction
-from .records import LostCondition, range_lost_record
-from .retry import put_record
+from ...batch_event import Item, Origin, batch_event
+from ...destination import masked
+from ...event import Event
+from ...outcome import Failure, Outcome
+from ..carried import unwrapped
+from ..polled_function import PolledFunction
+from ..retry import put_record
+from ..settled.records import LostCondition, range_lost_record
 
 if TYPE_CHECKING:
-    from ..batch_event import Span
-    from ..clock import Clock
-    from ..engine.protocol import Record
-    from ..polled import StreamTrigger
-    from ..trigger import Mapping
-    from .destinations import Destinations
-    from .dispatcher import Dispatcher, Observer
-    from .retry import RetryPolicy
+    from ...batch_event import Span
+    from ...clock import Clock
+    from ...engine.protocol import Record
+    from ...polled import StreamTrigger
+    from ...trigger import Mapping
+    from ..dispatcher import Dispatcher, Observer
+    from ..retry import RetryPolicy
+    from ..settled.destinations import Destinations
 
 log = logging.getLogger("fnframe.poller")
 

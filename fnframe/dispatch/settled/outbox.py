@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 import msgspec
 
-from ..engine.protocol import Message
-from ..event import Event, encode_json
-from .batcher import Batcher
-from .ending import attempts_text
-from .poller import Poller
+from ...engine.protocol import Message
+from ...event import Event, encode_json
+from ..ending import attempts_text
+from ..queues.batcher import Batcher
+from ..queues.poller import Poller
 from .webhook import Refused, Unavailable, new_client, post
 
 if TYPE_CHECKING:
     import httpx2
 
-    from ..clock import Clock
-    from ..engine.protocol import Engine, Lease
-    from .leases import Leases
-    from .retry import RetryPolicy
+    from ...clock import Clock
+    from ...engine.protocol import Engine, Lease
+    from ..queues.leases import Leases
+    from ..retry import RetryPolicy
 
 log = logging.getLogger("fnframe.destinations")
 

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from ..destination import is_url
-from ..errors import ConfigurationError
-from ..event import Event
-from ..function import Function, Manifest
-from ..outcome import Outcome
-from .carried import Carried
+from ...destination import is_url
+from ...event import Event
+from ...errors import ConfigurationError
+from ...function import Function, Manifest
+from ...outcome import Outcome
+from ..carried import Carried
 from .outbox import put_letter
 from .records import outcome_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..engine.protocol import Engine
-    from .acceptance import Acceptance
+    from ...engine.protocol import Engine
+    from ..acceptance import Acceptance
 
 
 class Destinations:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..batch_event import Span
+from ...batch_event import Span
 
 if TYPE_CHECKING:
-    from ..engine.protocol import Record
+    from ...engine.protocol import Record
     from .checkpoint import Checkpoint
 
 LARGEST_STATE = 1024 * 1024

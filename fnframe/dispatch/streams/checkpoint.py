@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
-from .retry import persist
+from ..retry import persist
 
 if TYPE_CHECKING:
-    from ..clock import Clock
-    from ..engine.protocol import Claim
-    from ..outcome import Report
+    from ...clock import Clock
+    from ...engine.protocol import Claim
+    from ...outcome import Report
 
 
 class Checkpoint(msgspec.Struct, frozen=True, array_like=True):

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from .batcher import OVERHEAD
-from .stream_attempts import Attempts, Piece
+from ..queues.batcher import OVERHEAD
+from .attempts import Attempts, Piece
 
 if TYPE_CHECKING:
-    from ..clock import Clock
-    from ..engine.protocol import Record
-    from ..outcome import Report
-    from .polled_records import StreamFunction
+    from ...clock import Clock
+    from ...engine.protocol import Record
+    from ...outcome import Report
+    from .stream_function import StreamFunction
     from .tumbling import Tumbling
 
 

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..engine.protocol import Record
-from ..event import JSON, Event, encode_json, now
-from ..function import Function
-from ..outcome import Failure, Outcome, Success
+from ...engine.protocol import Record
+from ...event import JSON, Event, encode_json, now
+from ...function import Function
+from ...outcome import Failure, Outcome, Success
 
 LostCondition = Literal["RetryAttemptsExhausted", "RecordAgeExceeded"]
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import anyio
 
+from ..retry import persist
 from .batcher import size_of
 from .crew import Crew
 from .leases import give_back
-from .retry import persist
 from .suspects import LATER, Suspects
 
 if TYPE_CHECKING:
-    from ..clock import Clock
-    from ..engine.protocol import Lease, Queue
+    from ...clock import Clock
+    from ...engine.protocol import Lease, Queue
     from .batcher import Batcher
     from .leases import Leases
 
@@ -37,7 +37,9 @@ MOST_AT_ONCE, MOST_BYTES = 10_000, 8 * 1024 * 1024
 """Messages, and bytes by the size of the messages so far, that are received in one step."""
 ASSUMED_SIZE = 64 * 1024
 GIVE_BACK = 2.0
-"""Seconds for giving back what a poller that is cancelled still has."""
+"""Seconds for settling what had ended when a poller was cancelled, and for giving back the rest."""
+
+Settle = Callable[[], Awaitable[Collection[str]]]
 
 
 class Handler(Protocol[Verdict]):
@@ -79,6 +81,8 @@ class Poller(Generic[Verdict]):
         self._held: set[Lease] = set()
         self._settling: set[Lease] = set()
         """Of those held, the ones that are just being settled or given back."""
+        self._late: list[tuple[list[Lease], Settle]] = []
+        """What had come to its end when the poller was cancelled, and how it is settled."""
         self._left: list[Lease] = []
         """What had not begun when the poller was stopped."""
         self._intake = anyio.CancelScope()
@@ -111,7 +115,7 @@ class Poller(Generic[Verdict]):
                     tasks.cancel_scope.cancel()
             finally:
                 with anyio.move_on_after(GIVE_BACK, shield=True):
-                    await self._return(list(self._held))
+                    await self._leave()
 
     def stop(self) -> None:
         """Receive no more, and begin nothing."""
@@ -135,11 +139,14 @@ class Poller(Generic[Verdict]):
             await self._take(await persist(receive, self._clock, f"queue {self.queue.name!r}: receiving"))
 
     def _room(self) -> int:
-        """How many messages more may be held: for the tasks that are free, and as many as were done just now."""
-        return self._size * self._crew.free + min(self._finished, MOST_AHEAD) - self._batcher.ready
+        """How many messages more may be held: for the tasks that are free, and about twice as many as were done since
+        more were received: with no more than as many, each step would bring one or two."""
+        ahead = max(0, 2 * self._finished - 1)
+        return self._size * self._crew.free + min(ahead, MOST_AHEAD) - self._batcher.ready
 
     async def _take(self, leases: Sequence[Lease]) -> None:
         self._held.update(leases)
+        self._leases.came()
         stay, back = self._suspects.sort(leases)
         self._batcher.add(stay)
         if leases:
@@ -188,7 +195,12 @@ class Poller(Generic[Verdict]):
         failed: Collection[str]
         if verdict is not None:
             self._settling.update(batch)
-            failed = await persist(partial(self._handler.settle, verdict), self._clock, self._what)
+            settle = partial(self._handler.settle, verdict)
+            try:
+                failed = await persist(settle, self._clock, self._what)
+            except BaseException:
+                self._late.append((batch, settle))
+                raise
             self._settling.difference_update(batch)
         else:
             failed = {lease.message.group for lease in batch if lease.message.group is not None}
@@ -202,12 +214,27 @@ class Poller(Generic[Verdict]):
         self._finished += len(batch)
         await self._return(self._batcher.done(batch, failed))
         self._look()
-        if not self._wanted.is_set() and self._room() > 0:
+        if not self._wanted.is_set() and self._room() > self._batcher.ready:
             self._wanted.set()
         if not self._running:
             self._ended.set()
             if not self._batcher.waiting:
                 self._changed()
+
+    async def _leave(self) -> None:
+        """Settle what has ended, which must not run again for nothing, and give back the rest."""
+        async with anyio.create_task_group() as tasks:
+            for batch, settle in self._late:
+                self._held.difference_update(batch)
+                tasks.start_soon(self._settle_late, settle)
+            tasks.start_soon(self._return, list(self._held))
+
+    async def _settle_late(self, settle: Settle) -> None:
+        try:
+            await settle()
+        except Exception as error:
+            told = "%s failed at the end (%s: %s): what it was for comes again when its lease runs out"
+            log.warning(told, self._what, type(error).__name__, error)
 
     async def _return(self, leases: Collection[Lease], delay: float = 0.0) -> None:
         if leases:

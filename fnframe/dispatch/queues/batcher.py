@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..clock import Clock
-    from ..engine.protocol import Lease
+    from ...clock import Clock
+    from ...engine.protocol import Lease
 
     Entry = tuple[float, Lease]
     """When it came, and the lease."""

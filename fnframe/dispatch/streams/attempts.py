@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 import anyio
 import msgspec
 
-from ..event import Event
-from ..outcome import INVALID_EVENT, Failure, Outcome, Report, Success
-from .answer import INVALID, InvalidAnswer, failures, state_of
-from .ending import ended_environment, was_refused, was_throttled
-from .polled_function import UNSERVED
+from ...event import Event
+from ...outcome import INVALID_EVENT, Failure, Outcome, Report, Success
+from ..answer import INVALID, InvalidAnswer, failures, state_of
+from ..ending import ended_environment, was_refused, was_throttled
+from ..polled_function import UNSERVED
 from .tumbling import EMPTY, LARGEST_STATE, Tumbling
 
 if TYPE_CHECKING:
-    from ..clock import Clock
-    from ..engine.protocol import Record
-    from .polled_records import StreamFunction
-    from .records import LostCondition
+    from ...clock import Clock
+    from ...engine.protocol import Record
+    from ..settled.records import LostCondition
+    from .stream_function import StreamFunction
 
 log = logging.getLogger("fnframe.poller")
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
-    from ..clock import Clock
-    from ..engine.protocol import Lease, Queue
+    from ...clock import Clock
+    from ...engine.protocol import Lease, Queue
 
 log = logging.getLogger("fnframe.poller")
 
@@ -20,12 +20,13 @@ LEASE = 30.0
 
 
 class Leases:
-    """All leases of this process. One task extends them."""
+    """All leases of this process. One task extends them, and sleeps while there are none."""
 
     def __init__(self, clock: Clock, seconds: float = LEASE) -> None:
         self._clock = clock
         self.seconds = seconds
         self._held: list[tuple[Queue, set[Lease], Callable[[set[Lease]], None]]] = []
+        self._some = anyio.Event()
 
     @contextmanager
     def kept(self, queue: Queue, held: set[Lease], lost: Callable[[set[Lease]], None]) -> Iterator[None]:
@@ -36,9 +37,16 @@ class Leases:
         finally:
             self._held = [each for each in self._held if each[1] is not held]
 
+    def came(self) -> None:
+        """Something is held that was not."""
+        self._some.set()
+
     async def keep(self) -> None:
         """Extend what is held, until cancelled."""
         while True:
+            if not any(held for _, held, _ in self._held):
+                self._some = anyio.Event()
+                await self._some.wait()
             await self._clock.wait(anyio.Event(), self._clock.monotonic() + self.seconds / 3)
             for queue, held, lost in self._held:
                 if held:

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from ..destination import masked
-from ..errors import FunctionNotFound
-from ..event import Event
-from ..outcome import EXITED, Failure, Outcome, Success
-from .ending import attempts_text, ended_environment, error_of, poison_text, was_refused, was_throttled
-from .retry import put_record
+from ...destination import masked
+from ...errors import FunctionNotFound
+from ...event import Event
+from ...outcome import EXITED, Failure, Outcome, Success
+from ..ending import attempts_text, ended_environment, error_of, poison_text, was_refused, was_throttled
+from ..retry import put_record
 
 if TYPE_CHECKING:
-    from ..clock import Clock
-    from ..engine.protocol import Lease
-    from ..function import Function
-    from .destinations import Destinations
-    from .dispatcher import Dispatcher, Observer
-    from .retry import RetryPolicy
+    from ...clock import Clock
+    from ...engine.protocol import Lease
+    from ...function import Function
+    from ..dispatcher import Dispatcher, Observer
+    from ..retry import RetryPolicy
+    from ..settled.destinations import Destinations
 
 log = logging.getLogger("fnframe.poller")
 
@@ -162,21 +162,31 @@ class Asynchronous:
 
     async def settle(self, verdict: Attempt | Unfit) -> Collection[str]:
         if isinstance(verdict, Unfit):
-            await self._settle_unfit(verdict)
+            comes_again = await self._settle_unfit(verdict)
         elif verdict.condition is None:
+            comes_again = True
             await self._release(verdict)
-        elif isinstance(verdict.outcome, Success):
-            await self._succeed(verdict, verdict.outcome)
         else:
-            await self._give_up(verdict, verdict.outcome)
-        return ()
+            comes_again = False
+            await self._end(verdict)
+        group = verdict.lease.message.group
+        return [group] if comes_again and group is not None else []
 
-    async def _settle_unfit(self, unfit: Unfit) -> None:
+    async def _settle_unfit(self, unfit: Unfit) -> bool:
+        """Whether it comes again."""
         if not unfit.problem:
-            return await unfit.lease.release(UNSERVED, counted=False)
+            await unfit.lease.release(UNSERVED, counted=False)
+            return True
         told = "function %r: message %s is %s; it lies among the dead letters"
         log.error(told, self._name, unfit.lease.message.id, unfit.problem)
-        return await unfit.lease.bury(unfit.problem)
+        await unfit.lease.bury(unfit.problem)
+        return False
+
+    async def _end(self, attempt: Attempt) -> None:
+        if isinstance(attempt.outcome, Success):
+            await self._succeed(attempt, attempt.outcome)
+        else:
+            await self._give_up(attempt, attempt.outcome)
 
     async def _release(self, attempt: Attempt) -> None:
         throttled = was_throttled(attempt.outcome)
