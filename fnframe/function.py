@@ -65,7 +65,8 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     """A function's configuration, as `app.function(...)` set it; all that a host needs to know of it.
 
     `environment` is None for a Python handler of the app. `retry_delays` are seconds before the first retry, the
-    second, and so on, the last one for all that follow; empty for the app's own policy.
+    second, and so on, the last one for all that follow; empty for the app's own policy. `version_of` names the function
+    that this one is a `version` of: reports are that one's, and reserved concurrency is shared with it.
     """
 
     name: str
@@ -88,6 +89,13 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     triggers: tuple[TriggerSpec, ...] = ()
     environment: EnvironmentSpec | None = None
     retry_delays: tuple[float, ...] = ()
+    version: str = "$LATEST"
+    version_of: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name by which people know it, whichever version of it this is."""
+        return self.version_of or self.name
 
     def checked(self, limits: Limits) -> Self:
         """This configuration, or a `ConfigurationError` at the user's line that says which bound it breaks."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from . import trigger
     from .clock import Clock
     from .engine.protocol import Stream
-    from .function import Manifest
+    from .function import Function, Manifest
 
 Services = Mapping[str, object]
 """What a plugin offers to those who hold a running app: `{"cron": schedules}` is `running.cron`."""
@@ -53,15 +55,31 @@ class RunningApp(Protocol):
     def state(self, name: str) -> trigger.State:
         """Where the plugin keeps what it must remember, under a name of its own; as durable as the app's engine."""
 
+    @property
+    def scratch(self) -> Path:
+        """A folder for what is of use only while the app runs; removed with all in it, also after a kill."""
+
+    async def serve_beside(self, owner: str, functions: Sequence[Function]) -> None:
+        """Serve these functions, which environment providers run, beside those of the app: in place of all that were
+        given before under this name, and through reloads. What did not change is not disturbed.
+
+        Raises `ConfigurationError` where one of them cannot be served, or has a name that is taken: nothing changes
+        then.
+        """
+
+    def ready_environments(self, function: str) -> int:
+        """How many execution environments of a function have begun, and are idle or at work now."""
+
     def mapping(self, function: str, trigger: trigger.Trigger) -> trigger.Mapping:
         """Bind a trigger to a function while the app runs. Whoever asks feeds the events: no `run` is called.
 
         The function need not be there, since a reload may bring it back: then `enqueue` raises `FunctionNotFound`.
         """
 
-    def run_with_triggers(self, run: Callable[..., Any]) -> None:
+    def run_with_triggers(self, run: Callable[..., Any], *, polls: bool = False) -> None:
         """Run this as the triggers are run, which it must end like: `run(*, task_status)` begins when they do, calls
-        `task_status.started()`, and is cancelled when they are, before what was accepted is worked off.
+        `task_status.started()`, and is cancelled when they are, before what was accepted is worked off, or behind it
+        where it is what `polls` the app's queues.
         What a person should know may be told with it: `started(("lambda", "the Invoke API at http://..."))`.
 
         Not called where the app serves no triggers, or only those whose events can wait outside.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from ..function import Function, Limits
 
@@ -49,7 +50,8 @@ class Share:
 
 
 class Shares:
-    """A function with reserved concurrency has a share of its own, all others share what is left.
+    """A function with reserved concurrency has a share of its own, together with its versions; all others share what
+    is left.
 
     Shares outlive a reload, as what is in progress does.
     """
@@ -58,14 +60,14 @@ class Shares:
         self._shared = Share(0, SHARED_REASON)
         self._reserved: dict[str, Share] = {}
 
-    def divide(self, functions: tuple[Function, ...], limits: Limits) -> dict[str, Share]:
+    def divide(self, functions: Sequence[Function], limits: Limits) -> dict[str, Share]:
         """The share of each function, by name."""
-        reserved = {f.name: f.reserved_concurrency for f in functions if f.reserved_concurrency is not None}
+        reserved = {f.title: f.reserved_concurrency for f in functions if f.reserved_concurrency is not None}
         self._shared.resize(max(0, limits.concurrency - sum(reserved.values())))
-        self._reserved = {name: self._reserved.get(name) or Share(0, RESERVED_REASON) for name in reserved}
-        for name, cap in reserved.items():
-            self._reserved[name].resize(cap)
-        return {function.name: self._reserved.get(function.name, self._shared) for function in functions}
+        self._reserved = {title: self._reserved.get(title) or Share(0, RESERVED_REASON) for title in reserved}
+        for title, cap in reserved.items():
+            self._reserved[title].resize(cap)
+        return {function.name: self._reserved.get(function.title, self._shared) for function in functions}
 
 
 def _taken(places: deque[None]) -> bool:

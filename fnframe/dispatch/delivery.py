@@ -208,7 +208,7 @@ class Delivery:
         )
         return PolledStream(
             stream,
-            f"{function.name}:{trigger.identity()}",
+            f"{function.configuration.title}:{trigger.identity()}",  # Another version goes on where this one was.
             function,
             mapping.state,
             self._clock,

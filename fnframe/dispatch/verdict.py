@@ -94,7 +94,7 @@ class Judge:
         # In the order of its fields: by keyword, a Struct of this size takes ten times as long.
         return Report(
             invocation.request_id,
-            function.name,
+            function.title,
             invocation.trigger,
             invocation.invocation_type,
             invocation.attempt,
@@ -116,6 +116,7 @@ class Judge:
             len(event.data),
             function.provisioned_concurrency > 0 and not init,
             self._node,
+            function.version,
         )
 
 

@@ -40,8 +40,8 @@ class Lane:
         """When the next environment may be provisioned, after one that could not start."""
 
     def holds(self, environment: ProcessEnvironment) -> bool:
-        """Whether it is an environment of this function as the code is now."""
-        return environment.function == self.function.name and environment.template is self.templates.template
+        """Whether it is an environment of this function as code and configuration are now."""
+        return environment.configuration is self.function and environment.template is self.templates.template
 
     @property
     def is_short(self) -> bool:

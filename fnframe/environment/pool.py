@@ -79,8 +79,14 @@ class Pool(Owner):
         idle = sum(len(lane.idle) + len(lane.direct) for lane in self._lanes.values())
         return {"live": len(self._live), "idle": idle, "dying": len(self._dying), "waiting": self._waiting}
 
+    def ready(self, function: str) -> int:
+        """How many environments of a function have begun, and are idle or at work."""
+        lane = self._lanes.get(function)
+        return 0 if lane is None else sum(each.ready and lane.holds(each) for each in self._live)
+
     def open(self, lanes: dict[str, Lane], limits: Limits) -> None:
-        """Serve these functions from now on. Environments of earlier templates end as they become free."""
+        """Serve these functions from now on. A lane that was served before goes on; environments of the others end as
+        they become free."""
         provisioned = sum(lane.function.provisioned_concurrency for lane in lanes.values())
         if provisioned >= self.max_environments:
             raise ConfigurationError(
@@ -94,12 +100,14 @@ class Pool(Owner):
             self.memory_method = lane.templates.template.memory_method
             lane.live = sum(lane.holds(environment) for environment in self._live)
         for name, lane in old.items():
+            if lanes.get(name) is lane:  # Nothing changed for it.
+                continue
             for environment in [*lane.idle, *lane.direct]:
                 if lane.claim(environment):
                     environment.kill("idle")
             for invocation in lane.waiting:
                 self._waiting -= 1
-                self.place(invocation) if name in lanes else self._reject(invocation, _gone(name))
+                self.place(invocation)
             lane.waiting.clear()
             for slot in lane.slots:
                 self._drop(slot)
@@ -211,7 +219,9 @@ class Pool(Owner):
         self.wake()
         if self._refusal:
             return self._reject(invocation, self._refusal)
-        lane = self._lanes[invocation.function.name]
+        lane = self._lanes.get(invocation.function.name)
+        if lane is None:
+            return self._reject(invocation, _gone(invocation.function.name))
         # Where others wait, there is none for this one either; whoever becomes free serves them in order.
         if lane.waiting:
             return self._wait(lane, invocation)
@@ -268,7 +278,7 @@ class Pool(Owner):
     def give_back(self, environment: ProcessEnvironment) -> bool:
         """Give back what was borrowed, from any thread; True if the event loop must `retrieve` it instead."""
         lane = self._lanes.get(environment.function)
-        if lane is None or self._waiting or environment.reason is not None:
+        if lane is None or self._waiting or environment.reason is not None or not lane.holds(environment):
             return True
         environment.idle_since = self._clock.monotonic()
         lane.direct.append(environment)
@@ -354,7 +364,7 @@ class Pool(Owner):
 
     def _send_ahead(self, lane: Lane) -> None:
         for environment in self._live:
-            if environment.function == lane.function.name and environment.takes_ahead(lane.waiting[0]):
+            if lane.holds(environment) and environment.takes_ahead(lane.waiting[0]):
                 self._waiting -= 1
                 environment.send(lane.waiting.popleft())
                 return
@@ -410,7 +420,7 @@ class Pool(Owner):
 
     def free(self, environment: ProcessEnvironment, duration: float | None = None) -> None:
         lane = self._lanes.get(environment.function)
-        if lane is None or lane.templates.template is not environment.template:
+        if lane is None or not lane.holds(environment):
             if not environment.in_flight:  # Else it has begun the one that was sent ahead.
                 self._end_for_others(environment)
             return
@@ -441,7 +451,7 @@ class Pool(Owner):
             for idle in (lane.idle, lane.direct):
                 if environment in idle:
                     idle.remove(environment)
-            if lane.templates.template is environment.template:
+            if lane.holds(environment):
                 lane.live -= 1
         for invocation in reversed(unstarted):
             self._take_back(lane, invocation)

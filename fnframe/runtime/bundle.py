@@ -38,21 +38,29 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Bundle:
-    """Templates of one state of the code: one for each set of variables that its functions ask for."""
+    """Templates of one state of the code: one for each set of variables that its functions ask for.
 
-    def __init__(self, manifest: Manifest, app: App | None) -> None:
-        self.manifest = manifest
+    `declared` is what the template told; the `manifest` has the functions of providers besides.
+    """
+
+    def __init__(self, declared: Manifest, app: App | None) -> None:
+        self.declared = declared
+        self.manifest = declared
         self.app = app
         """The app, imported in this process: only where a function is inline, or the caller embeds it."""
         self.templates: list[Template] = []
+        self.provided: dict[bytes, tuple[Templates, float]] = {}
+        """Of the templates those of providers, with their baselines, by what they were prepared for."""
         self.lanes: dict[str, Lane] = {}
 
-    def again(self) -> Bundle:
-        """The same templates, to be served once more after another bundle was."""
-        bundle = Bundle(self.manifest, self.app)
-        bundle.templates = self.templates
-        bundle.lanes = {name: Lane(lane.function, lane.templates) for name, lane in self.lanes.items()}
-        return bundle
+    def spare_templates(self) -> list[Template]:
+        """Those of providers that no function needs any more: they are the caller's to close."""
+        needed = {id(lane.templates) for lane in self.lanes.values()}
+        unneeded = {key: found for key, (found, _) in self.provided.items() if id(found) not in needed}
+        for key, templates in unneeded.items():
+            del self.provided[key]
+            self.templates.remove(templates.template)
+        return [templates.template for templates in unneeded.values()]
 
     def has_ended(self) -> bool:
         """Whether a template of it is gone."""
@@ -98,7 +106,7 @@ async def start_bundle(
             bundle.app = load_app(source.target, source.name, anew=True)
         by_variables: dict[tuple[tuple[str, str], ...], tuple[Templates, float]] = {}
         by_variables[()] = Templates(template), imported.manifest.baseline_mb
-        baselines = await _start_provided(bundle, source, readiness, provided, start_method)
+        baselines = await _start_provided(bundle, source, readiness, provided, start_method, bundle.templates)
         for function in bundle.manifest.functions:
             if function.environment is not None:
                 continue
@@ -120,14 +128,46 @@ async def start_bundle(
     return bundle
 
 
+async def with_others_beside(
+    old: Bundle, source: Source, readiness: Readiness, provided: Provided, start_method: StartMethod | None
+) -> Bundle:
+    """The same code, with the functions that providers have now. What did not change keeps its lane, and so its
+    environments. Raises `ConfigurationError` or `ImportFailed`; then nothing of it is left."""
+    bundle = Bundle(old.declared, old.app)
+    bundle.manifest = provided.joined(old.declared)
+    bundle.templates, bundle.provided = [*old.templates], {**old.provided}
+    before = {function.name: function for function in old.manifest.functions}
+    bundle.lanes = {
+        function.name: old.lanes[function.name]
+        for function in bundle.manifest.functions
+        if function.name in old.lanes and before[function.name] == function
+    }
+    started: list[Template] = []
+    try:
+        baselines = await _start_provided(bundle, source, readiness, provided, start_method, started)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            for template in started:
+                await template.close()
+        raise
+    bundle.templates += started
+    kept = {name: old.manifest.baselines[name] for name in bundle.lanes if name in old.manifest.baselines}
+    bundle.manifest = msgspec.structs.replace(bundle.manifest, baselines={**kept, **baselines})
+    return bundle
+
+
 async def _start_provided(
-    bundle: Bundle, source: Source, readiness: Readiness, provided: Provided, start_method: StartMethod | None
-) -> dict[str, float]:
-    """Templates and lanes of the functions that environment providers run, and their baselines."""
-    by_key: dict[bytes, tuple[Templates, float]] = {}
+    bundle: Bundle, source: Source, readiness: Readiness, provided: Provided, start_method: StartMethod | None,
+    started: list[Template],
+) -> dict[str, float]:  # fmt: skip
+    """Templates and lanes of the functions that environment providers run and that have none yet, and their baselines.
+
+    The templates that are new are put to `started`.
+    """
+    by_key = bundle.provided
     baselines: dict[str, float] = {}
     for function in bundle.manifest.functions:
-        if function.environment is None:
+        if function.environment is None or function.name in bundle.lanes:
             continue
         preparation = await provided.prepare(function, Path(bundle.manifest.directory))
         key = msgspec.json.encode((preparation, function.variables), order="sorted")
@@ -140,7 +180,7 @@ async def _start_provided(
                 path=source.path,
                 variables=function.variables,
             )
-            bundle.templates.append(template)
+            started.append(template)
             by_key[key] = Templates(template), imported.manifest.baseline_mb
             _warn_of_threads(f"{preparation.inside!r} for function {function.name!r}", imported.manifest)
         templates, baselines[function.name] = by_key[key]

@@ -64,12 +64,12 @@ class LogLines:
     @hookimpl
     def fnframe_invocation_started(self, request_id: str, function: Function) -> None:
         self._started.add(request_id)
-        self._write(self._form.start(request_id, function.name))
+        self._write(self._form.start(request_id, function.title, function.version))
 
     @hookimpl
     def fnframe_invocation_output(self, request_id: str, function: Function, data: bytes) -> None:
         lines = self._output.add(request_id, data)
-        self._write("".join(self._form.line(request_id, function.name, line) for line in lines))
+        self._write("".join(self._form.line(request_id, function.title, line) for line in lines))
 
     @hookimpl
     def fnframe_invocation_reported(self, report: Report, outcome: Outcome) -> None:

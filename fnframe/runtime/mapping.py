@@ -41,8 +41,10 @@ class BoundMapping:
         self._fits: Callable[[Event], bool] | None = None
         if trigger.filter is not None:
             self._fits = compile_event_filter(trigger.filter, trigger.document)
-        # Named by what it does, not by its place: a mapping that moves in the file keeps what it remembers.
-        self.state: State = running.engine.state(f"mapping:{function}:{trigger.identity()}")
+        # Named by what it does, not by its place: a mapping that moves in the file keeps what it remembers, and so does
+        # one of another version of the function.
+        title = running.dispatcher.function(function).title if running.dispatcher.serves(function) else function
+        self.state: State = running.engine.state(f"mapping:{title}:{trigger.identity()}")
 
     def __repr__(self) -> str:
         return f"<Mapping {self.trigger.describe()} to {self._name}>"

@@ -25,18 +25,23 @@ class Provided:
         self._providers = providers
         self._settings = settings
         self.scratch = scratch
+        self.beside: dict[str, tuple[Function, ...]] = {}
+        """What plugins have served beside the app's functions, by the name under which they gave it."""
 
     def joined(self, manifest: Manifest) -> Manifest:
-        """With the functions that settings declare. Raises `ConfigurationError` for one that is there already."""
+        """With the functions that settings declare, and those that plugins have served beside. Raises
+        `ConfigurationError` for one that is there already."""
         functions = list(manifest.functions)
         known = {function.name: function.where for function in functions}
         for kind, provider in self._providers.items():
-            for function in provider.functions(self._settings.get(kind), Path(manifest.directory)):
-                if function.name in known:
-                    problem = f"function {function.name!r} is declared twice, first at {known[function.name]}"
-                    raise ConfigurationError(problem, where=function.where)
-                known[function.name] = function.where
-                functions.append(function.checked(manifest.limits))
+            functions += provider.functions(self._settings.get(kind), Path(manifest.directory))
+        functions += [function for several in self.beside.values() for function in several]
+        for function in functions[len(manifest.functions) :]:
+            if function.name in known:
+                problem = f"function {function.name!r} is declared twice, first at {known[function.name]}"
+                raise ConfigurationError(problem, where=function.where)
+            known[function.name] = function.where
+            function.checked(manifest.limits)
         return msgspec.structs.replace(manifest, functions=tuple(functions))
 
     async def prepare(self, function: Function, directory: Path) -> Preparation:

@@ -34,7 +34,7 @@ from ..errors import ConfigurationError, FnframeError, NotRunning, nearest
 from ..event import Event, encode_json, new_id, now
 from ..function import Function
 from ..trigger import Trigger, kind_of
-from .bundle import Bundle, Source, source_of, start_bundle
+from .bundle import Bundle, Source, source_of, start_bundle, with_others_beside
 from .config import Settings, load_settings
 from .engines import durable_url, engine_of, engines_in
 from .host_log import HostLog
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from ..app import App
     from ..engine.protocol import Engine, Stream
+    from ..environment.template import Template
     from ..function import Manifest
     from ..outcome import Outcome
     from ..trigger import State
@@ -83,6 +84,7 @@ class Running:
         self._provided = provided
         self._tasks = tasks
         self._closed = False
+        self._works_off = False
         self._reloading = anyio.Lock()
         self._died = anyio.Event()
         self.dispatcher = Dispatcher(Judge(platform.node()), self.deliver, self._header_of)
@@ -160,9 +162,9 @@ class Running:
         """Bind a trigger to a function while the app runs; see `RunningApp`."""
         return self._triggers.mapping(function, trigger)
 
-    def run_with_triggers(self, run: Callable[..., Any]) -> None:
+    def run_with_triggers(self, run: Callable[..., Any], *, polls: bool = False) -> None:
         """Run this as the triggers are run; see `RunningApp`."""
-        self._triggers.companions.append(run)
+        self._triggers.companions.append((run, polls))
 
     def settings_of(self, name: str) -> Any:
         """The table of settings of this name; see `RunningApp`."""
@@ -171,6 +173,11 @@ class Running:
     def state(self, name: str) -> State:
         """Where a plugin keeps what it must remember; see `RunningApp`."""
         return self.engine.state(f"plugin:{name}")
+
+    @property
+    def scratch(self) -> Path:
+        """A folder that lives as long as the app runs; see `RunningApp`."""
+        return self._provided.scratch
 
     def _header_of(self, event: Event, kind: str, name: str) -> str | None:
         type_ = self.plugins.trigger_types.get(kind) or self.embedded_trigger(kind) or Trigger
@@ -245,7 +252,8 @@ class Running:
         if which != "none":
             self.destinations.check(self.manifest)
         await self._triggers.serve(which)
-        if which != "none":
+        self._works_off = which != "none"
+        if self._works_off:
             await self.delivery.serve(self.manifest)
 
     async def reload(self) -> Manifest:
@@ -256,10 +264,9 @@ class Running:
             )
             old = self._bundle
             try:
-                await self._exchange(bundle)
+                await self._exchange_or_stay(bundle)
             except BaseException:
                 with anyio.CancelScope(shield=True):
-                    await self._exchange(old.again())
                     await bundle.close()
                 raise
         try:
@@ -268,11 +275,52 @@ class Running:
             await old.close()
         return bundle.manifest
 
+    def ready_environments(self, function: str) -> int:
+        """How many environments of a function have begun; see `RunningApp`."""
+        return self.pool.ready(function)
+
+    async def serve_beside(self, owner: str, functions: Sequence[Function]) -> None:
+        """Serve these functions beside the app's, in place of those that this owner gave before; see `RunningApp`."""
+        self.check_running()
+        async with self._reloading:
+            beside = self._provided.beside
+            before, beside[owner] = beside.get(owner, ()), tuple(functions)
+            try:
+                bundle = await with_others_beside(
+                    self._bundle, self._source, self._readiness, self._provided, self.settings.start_method
+                )
+                await self._exchange_or_stay(bundle)
+            except BaseException:
+                beside[owner] = before
+                raise
+            for template in bundle.spare_templates():
+                self._tasks.start_soon(self._close_when_left, template)
+
+    async def _close_when_left(self, template: Template) -> None:
+        """Close a template of which no function is served any more, when its environments have ended."""
+        template.died = lambda: None
+        try:
+            await self.pool.left()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await template.close()
+
+    async def _exchange_or_stay(self, bundle: Bundle) -> None:
+        """Serve another bundle; where that fails, it raises, and what was served before goes on."""
+        old = self._bundle
+        try:
+            await self._exchange(bundle)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._exchange(old)
+            raise
+
     async def _exchange(self, bundle: Bundle) -> None:
         """Serve another bundle's functions and triggers from now on."""
         old, self._bundle = self._bundle, bundle
         self._open(bundle)
-        await self.delivery.serve(bundle.manifest)
+        if self._works_off:
+            await self.delivery.serve(bundle.manifest)
         await self._triggers.serve_anew(old.manifest)
 
     async def close(self) -> None:

@@ -33,8 +33,8 @@ class Triggers:
         self._mounted = mounted
         self._which: Serve = "none"
         self._services: dict[str, _Service] = {}
-        self.companions: list[Callable[..., Any]] = []
-        """What plugins run beside the triggers; begun with them where all are served."""
+        self.companions: list[tuple[Callable[..., Any], bool]] = []
+        """What plugins run beside the triggers, and whether it polls; begun with them where all are served."""
 
     @property
     def started(self) -> list[tuple[str, str]]:
@@ -62,8 +62,8 @@ class Triggers:
         for kind in kinds:
             await self._start(kind)
         if which == "all":
-            for number, run in enumerate(self.companions):
-                told = await self._tasks.start(self._run_companion, f"companion {number}", run)
+            for number, (run, polls) in enumerate(self.companions):
+                told = await self._tasks.start(self._run_companion, f"companion {number}", run, polls)
                 if told is not None:
                     self._services[f"companion {number}"].started = [told]
 
@@ -120,8 +120,10 @@ class Triggers:
                 del self._services[kind]
             service.ended.set()
 
-    async def _run_companion(self, name: str, run: Callable[..., Any], *, task_status: TaskStatus[Any]) -> None:
-        self._services[name] = service = _Service()
+    async def _run_companion(
+        self, name: str, run: Callable[..., Any], polls: bool, *, task_status: TaskStatus[Any]
+    ) -> None:
+        self._services[name] = service = _Service(polls=polls)
         try:
             with service.scope:
                 await run(task_status=task_status)

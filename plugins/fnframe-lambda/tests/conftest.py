@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from fnframe_lambda import endpoint
+from lambda_client import Aws
 
 from fnframe import hookimpl
 
@@ -44,3 +47,16 @@ def anyio_backend(request):
 @pytest.fixture(scope="session")
 def kit():
     return Kit
+
+
+@pytest.fixture(scope="session")
+def made_app(tmp_path_factory):
+    """The folder of an app for the control plane, with an engine of its own."""
+    return Path(shutil.copytree(APPS / "made", tmp_path_factory.mktemp("made") / "app"))
+
+
+@pytest.fixture(scope="session")
+def aws(made_app):
+    """A client of that app, served to all tests: each makes functions of its own."""
+    with endpoint(str(made_app), {"lambda.retry_delays": "[]", "retry_base": 0.01, "retry_cap": 0.05}) as served:
+        yield Aws(served, made_app)

@@ -45,7 +45,15 @@ def test_the_fixture_serves_the_app_to_a_test_suite(tmp_path):
     (tmp_path / "pyproject.toml").write_text(block("toml", "lambda_target"))
     assert tomllib.loads(block("toml", "lambda_target"))["tool"]["pytest"]["ini_options"]["lambda_target"] == "app.py"
     (tmp_path / "test_orders.py").write_text(
-        block("python", "lambda_endpoint")
+        "import io, zipfile\n\n"
+        "def archive_of(name):\n"
+        "    buffer = io.BytesIO()\n"
+        "    with zipfile.ZipFile(buffer, 'w') as archive:\n"
+        "        archive.writestr(name, 'def handler(event, context):\\n    return \"hello \" + event\\n')\n"
+        "    return buffer.getvalue()\n\n"
+        + block("python", "create_function")
+        + "\n"
+        + block("python", "monkeypatch")
         + "\n    import boto3\n    boto3.setup_default_session(region_name='us-east-1', aws_access_key_id='a',"
         " aws_secret_access_key='b')\n"
         "    answer = boto3.client('lambda').invoke(FunctionName='orders')\n"
@@ -56,4 +64,5 @@ def test_the_fixture_serves_the_app_to_a_test_suite(tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "."]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
+    assert "2 passed" in done.stdout
+    assert not (tmp_path / ".fnframe" / "engine.db").exists(), "nothing is left to the next session"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import re
@@ -11,13 +10,12 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import httpx2
 import pytest
-from botocore.exceptions import ClientError
 from fnframe_lambda import endpoint
+from lambda_client import call, refused, until
 
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 MB = 1024 * 1024
@@ -40,39 +38,8 @@ def http(served):
         yield client
 
 
-def call(aws, function, payload=None, **options):
-    """Invoke by boto3; the response, and the decoded payload."""
-    if payload is not None:
-        options["Payload"] = json.dumps(payload)
-    response = aws.invoke(FunctionName=function, **options)
-    body = response["Payload"].read()
-    return response, json.loads(body) if body else None
-
-
-@contextlib.contextmanager
-def refused(code, status, message=None, **members):
-    """The call is refused with this error, as botocore reads it."""
-    with pytest.raises(ClientError) as caught:
-        yield
-    response = caught.value.response
-    assert response["Error"]["Code"] == code
-    assert response["ResponseMetadata"]["HTTPStatusCode"] == status
-    if message is not None:
-        assert response["Error"]["Message"] == message
-    for name, value in members.items():
-        assert response[name] == value
-
-
 def logged(response):
     return base64.b64decode(response["LogResult"]).decode()
-
-
-def until(fact):
-    end = time.monotonic() + 15
-    while not (found := fact()):
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.01)
-    return found
 
 
 def test_a_synchronous_call(aws):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import inspect
 import json
 import re
 import shutil
@@ -16,8 +15,8 @@ import httpx2
 import msgspec
 import pytest
 from aws_lambda_powertools.utilities import data_classes
-from aws_lambda_powertools.utilities.data_classes.common import DictWrapper
 from fnframe_cron import Tick
+from lambda_client import read
 
 from fnframe import Event, hookimpl
 from fnframe.event import now
@@ -71,21 +70,6 @@ async def http(running, anyio_backend):
     [url] = {re.search(r"http://[^/]+", text)[0] for _, text in running.started if "http://" in text}
     async with httpx2.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
         yield client
-
-
-def read(value, depth=0):
-    """Read every property of a Powertools event class, and of what they return: each must be readable."""
-    if isinstance(value, DictWrapper):
-        for name, member in inspect.getmembers(type(value)):
-            # What is nested in a message's body is another service's event.
-            if isinstance(member, property) and not name.startswith(("_", "decoded_nested")):
-                try:
-                    read(getattr(value, name), depth + 1)
-                except KeyError as error:
-                    raise AssertionError(f"{type(value).__name__}.{name}: {error} is missing") from error
-    elif inspect.isgenerator(value) or isinstance(value, list):
-        for each in value:
-            read(each, depth + 1)
 
 
 async def test_a_request(http):

@@ -18,7 +18,12 @@ COPY = 256 * 1024
 
 
 class BadArchive(Exception):
-    """The archive is none, is too large, or has something in it that does not belong into code."""
+    """The archive is none, is too large, or has something in it that does not belong into code. `detail` is what Lambda
+    does not tell."""
+
+    def __init__(self, problem: str, detail: object = "") -> None:
+        self.problem = problem
+        super().__init__(f"{problem} ({detail})" if detail else problem)
 
 
 def digest(path: Path) -> str:
@@ -46,7 +51,7 @@ def unpack(archive: IO[bytes] | Path, folder: Path) -> int:
         raise BadArchive(f"it cannot be unpacked: {error}") from None
     except Exception as error:  # The standard library's reader raises whatever its decompressors do.
         text = "Could not unzip uploaded file. Please check your file, then try to upload again."
-        raise BadArchive(f"{text} ({error})") from None
+        raise BadArchive(text, error) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return size

@@ -46,6 +46,9 @@ class DeclaredFunction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 class LambdaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table `[lambda]` of fnframe.toml.
 
+    With `keys`, secrets by the ids of their keys, each request must be signed with one of them; without, signatures are
+    not looked at. Events of functions that the API made are tried again after `retry_delays` seconds.
+
     `host` and `port` are where the Invoke API listens: loopback, unless told otherwise, and nowhere without a port; 0
     takes one that is free. What is in progress at the end has `grace` seconds. `region` and `account` are those that
     ARNs name; `functions` declares functions beside the app's own.
@@ -58,6 +61,8 @@ class LambdaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     region: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")] = "us-east-1"
     account: Annotated[str, msgspec.Meta(pattern=r"^\d{12}$")] = "000000000000"
     functions: dict[str, DeclaredFunction] = {}
+    keys: dict[str, str] = {}
+    retry_delays: tuple[Annotated[float, msgspec.Meta(ge=0)], ...] = LAMBDAS_DELAYS
 
 
 class LambdaEnvironments:
@@ -74,6 +79,8 @@ class LambdaEnvironments:
         if spec is None:
             raise ConfigurationError(f"function {function.name!r} was not written for Lambda", where=function.where)
         account = Account(settings.region, settings.account)
+        if spec.root:
+            return Preparation("fnframe_lambda.inside.made:start", str(directory), (), variables.of_account(account))
         root = _task_root(function, spec, directory, scratch)
         return Preparation(
             inside=f"fnframe_lambda.inside.{'python' if spec.is_python else 'runtime'}:start",
@@ -104,7 +111,7 @@ def _task_root(function: Function, spec: Spec, directory: Path, scratch: Path) -
 
 def _declared(name: str, options: DeclaredFunction, where: str) -> Function:
     fields = msgspec.structs.asdict(options)
-    spec = Spec(**{key: fields.pop(key) for key in Spec.__struct_fields__ if key in fields})
+    spec = Spec(**{key: fields.pop(key) for key in Spec.__struct_fields__ if key in fields and key != "variables"})
     checked(spec, name, options.variables, where)
     checked_delays(options.retry_delays, name, where)
     return Function(name=name, where=where, environment=spec.environment(), **fields)

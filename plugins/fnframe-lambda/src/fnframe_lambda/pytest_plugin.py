@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,9 +22,16 @@ def lambda_target(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-def lambda_endpoint(lambda_target: str) -> Iterator[Endpoint]:
+def lambda_settings() -> Mapping[str, object]:
+    """With what settings `lambda_endpoint` serves it: nothing of one session is left to the next, unless a fixture that
+    takes this one's place says so."""
+    return {"engine": "memory:"}
+
+
+@pytest.fixture(scope="session")
+def lambda_endpoint(lambda_target: str, lambda_settings: Mapping[str, object]) -> Iterator[Endpoint]:
     """The app, served on a free port of loopback until the session ends; `lambda_endpoint.client()` is boto3's."""
     from .serving import endpoint
 
-    with endpoint(lambda_target) as served:
+    with endpoint(lambda_target, lambda_settings) as served:
         yield served

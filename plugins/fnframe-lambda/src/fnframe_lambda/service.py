@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +14,9 @@ from fnframe import Trigger
 from fnframe.event import new_id
 
 from . import resolve
+from .control.at_url import url_of
+from .control.plane import Plane
+from .control.served import served_name
 from .invoke import operation
 from .names import LATEST, Account
 from .request import Disconnected, Request, unquoted
@@ -26,20 +30,21 @@ if TYPE_CHECKING:
     from fnframe import Function, Mapping
     from fnframe.lifespan import RunningApp
 
+    from .control.records import Record
+
 log = logging.getLogger("fnframe.lambda")
 
 SERVICE = "aws_lambda"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
-Operation = Callable[["LambdaService", Request, str, str], Awaitable[Answer]]
-
-_ROUTES: list[tuple[str, re.Pattern[bytes], Operation]] = [
-    (method, re.compile(pattern), run)
-    for method, pattern, run in (
-        ("POST", rb"/2015-03-31/functions/([^/]+)/invocations/?", operation.invoke),
-        ("POST", rb"/2021-11-15/functions/([^/]+)/response-streaming-invocations/?", operation.invoke_streaming),
-        ("POST", rb"/2014-11-13/functions/([^/]+)/invoke-async/?", operation.invoke_async),
-    )
-]
+_INVOKE = re.compile(rb"/2015-03-31/functions/([^/]+)/invocations/?")
+_INVOKE_STREAMING = re.compile(rb"/2021-11-15/functions/([^/]+)/response-streaming-invocations/?")
+_INVOKE_ASYNC = re.compile(rb"/2014-11-13/functions/([^/]+)/invoke-async/?")
+_INVOCATIONS = (
+    (_INVOKE, operation.invoke),
+    (_INVOKE_STREAMING, operation.invoke_streaming),
+    (_INVOKE_ASYNC, operation.invoke_async),
+)
 
 
 class InvokeApi(Trigger, frozen=True):
@@ -57,20 +62,42 @@ class Target(NamedTuple):
 class LambdaService:
     """Lambda's API over one running app. `asgi` is the application; `account` where its functions are said to be."""
 
-    def __init__(self, running: RunningApp, account: Account) -> None:
+    def __init__(self, running: RunningApp, settings: Any) -> None:
         self.running = running
-        self.account = account
+        self.account = Account(settings.region, settings.account)
+        self.plane = Plane(running, self.account, settings)
+        self.keys: dict[str, str] = settings.keys
         self._manifest: Any = None
         self._functions: dict[str, Function] = {}
         self._mappings: dict[str, Mapping] = {}
 
-    def target(self, name: str, qualifier: str | None) -> Target:
-        """What a name and a qualifier mean. Raises `ApiError` where there is no such function or version."""
+    def target(self, name: str, qualifier: str | None, *, as_event: bool = False) -> Target:
+        """What a name and a qualifier mean. Raises `ApiError` where there is no such function or version.
+
+        `as_event`: for an asynchronous invocation, of which an alias may say itself how it is retried.
+        """
+        record = self.plane.store.functions.get(name)
+        if record is not None:
+            return self._made(record, qualifier, as_event)
         function = self._function(name)
         if function is None or qualifier not in (None, LATEST):
             raise resolve.missing(self.account, name, qualifier or LATEST)
         spec = spec_of(function) if function.environment is not None else None
         return Target(name, LATEST, spec is not None and spec.log_format == "JSON")
+
+    def _made(self, record: Record, qualifier: str | None, as_event: bool) -> Target:
+        alias = record.aliases.get(qualifier or "")
+        version = qualifier
+        if alias is not None:
+            version = alias.version
+            for other, weight in alias.weights.items():
+                if random.random() < weight:  # noqa: S311  which of two versions runs is no secret
+                    version = other
+        configuration = record.version(version)
+        if configuration is None:
+            raise resolve.missing(self.account, record.name, qualifier or LATEST)
+        served = served_name(record, configuration.version, qualifier if as_event else None)
+        return Target(served, configuration.version, configuration.log_format == "JSON")
 
     def mapping(self, function: str) -> Mapping:
         """The way to hand events to a function."""
@@ -80,13 +107,13 @@ class LambdaService:
         return mapping
 
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI application. Signatures are not looked at: whoever reaches it may call it."""
+        """The ASGI application. Signatures are looked at only where the settings have keys."""
         if scope["type"] != "http":
             return
         request_id = new_id()
         try:
-            request = Request(scope, receive)
-            answer = await self._answer(request, request_id)
+            request = Request(scope, receive, request_id)
+            answer = await self._answer(request)
         except ApiError as error:
             answer = error.answer()
         except Disconnected:
@@ -96,11 +123,30 @@ class LambdaService:
             answer = ApiError(500, "ServiceException", "Service encountered an internal error.").answer()
         await send_answer(send, answer, request_id)
 
-    async def _answer(self, request: Request, request_id: str) -> Answer:
-        for method, pattern, run in _ROUTES:
-            found = pattern.fullmatch(request.path)
-            if found is not None and method == request.method:
-                return await run(self, request, _decoded(found[1]), request_id)
+    async def _answer(self, request: Request) -> Answer:
+        at_url = url_of(request)
+        if at_url is not None:
+            from .control import data_plane
+
+            return await data_plane.answer(self, request, at_url)
+        if request.headers.get(b"origin") and not self.keys:
+            # A page of any site can have a browser on this machine ask whatever listens on loopback.
+            raise ApiError(403, "AccessDeniedException", "requests of web pages are taken at function URLs alone")
+        if self.keys:
+            from .signature import check_signature
+
+            await check_signature(request, self.keys, self.account.region, self.running.clock.time())
+        if request.method == "POST":
+            for pattern, invoke in _INVOCATIONS:
+                found = pattern.fullmatch(request.path)
+                if found is not None:
+                    return await invoke(self, request, _decoded(found[1]))
+        from .control import routes  # All of the control plane, which few apps' clients call.
+
+        asked = routes.find(request.method, request.path)
+        if asked is not None:
+            run, parts = asked
+            return await run(self.plane, request, *map(_decoded, parts))
         shown = f"{request.method} {request.path.decode('latin-1')}"
         raise ApiError(404, "UnknownOperationException", f"Lambda has no operation {shown}")
 
@@ -122,7 +168,9 @@ def _decoded(part: bytes) -> str:
 async def lifespan(running: RunningApp) -> AsyncIterator[dict[str, Any]]:
     """Offers the service as `running.aws_lambda`, and serves it where the settings name a port."""
     settings = running.settings_of("lambda")
-    service = LambdaService(running, Account(settings.region, settings.account))
+    service = LambdaService(running, settings)
+    await service.plane.begin()
+    running.run_with_triggers(service.plane.feeding.run, polls=True)
     if settings.port is not None:
         running.run_with_triggers(partial(_serve, service, settings))
     yield {SERVICE: service}
@@ -130,6 +178,13 @@ async def lifespan(running: RunningApp) -> AsyncIterator[dict[str, Any]]:
 
 async def _serve(service: LambdaService, settings: Any, *, task_status: TaskStatus[Any]) -> None:
     from fnframe_http import Address, serve_application
+
+    if not settings.keys and settings.host not in LOOPBACK:
+        log.warning(
+            "Lambda's API listens at %s, and no signature is asked for: whoever reaches it can make functions, and so "
+            "run any code here; name access keys under [lambda.keys] in fnframe.toml",
+            settings.host,
+        )
 
     def tell(base: str) -> None:
         task_status.started(("lambda", f"Invoke API at {base}"))

@@ -25,7 +25,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`code` is a directory or a zip, relative to the app's folder; empty for what lies beside the app itself.
     `command` starts what is not Python: an executable that speaks the Runtime API.
 
-    `event_format` says how a trigger's event looks to the handler: as AWS sends it, or its data alone.
+    `event_format` says how a trigger's event looks to the handler: as AWS sends it, or its data alone. `root` is where
+    the code of a function lies that was made by the API, whose environments enter it and set `variables` themselves.
     """
 
     handler: str = ""
@@ -36,6 +37,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     log_format: Literal["Text", "JSON"] = "Text"
     log_level: str = ""
     version: str = "$LATEST"
+    root: str = ""
+    variables: dict[str, str] = {}
 
     @property
     def is_python(self) -> bool:

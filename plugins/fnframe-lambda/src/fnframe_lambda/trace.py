@@ -14,7 +14,8 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{8})([0-9a-f]{24})-([0-9a-f]{16
 
 def new_traceparent() -> str:
     """A trace that is not sampled, with X-Ray's time in front."""
-    return f"00-{int(time.time()):08x}{os.urandom(12).hex()}-{os.urandom(8).hex()}-00"
+    drawn = os.urandom(20).hex()
+    return f"00-{int(time.time()):08x}{drawn[:24]}-{drawn[24:]}-00"
 
 
 def traceparent_of(header: str) -> str | None:

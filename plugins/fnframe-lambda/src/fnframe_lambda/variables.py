@@ -16,11 +16,15 @@ ACCOUNT = "FNFRAME_LAMBDA_ACCOUNT"
 """How the inside learns the account; it is not passed on to handlers."""
 
 
+def of_account(account: Account) -> dict[str, str]:
+    """What the environments of all functions that the API made share."""
+    return {"AWS_REGION": account.region, "AWS_DEFAULT_REGION": account.region, ACCOUNT: account.id}
+
+
 def of_template(spec: Spec, account: Account, task_root: str) -> dict[str, str]:
     """What all environments of one bundle share, set before anything is imported."""
     return {
-        "AWS_REGION": account.region,
-        "AWS_DEFAULT_REGION": account.region,
+        **of_account(account),
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{_runtime(spec)}",
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "LAMBDA_TASK_ROOT": task_root,
@@ -28,7 +32,6 @@ def of_template(spec: Spec, account: Account, task_root: str) -> dict[str, str]:
         "TZ": ":UTC",
         "LANG": "en_US.UTF-8",
         "LC_CTYPE": "C.UTF-8",
-        ACCOUNT: account.id,
     }
 
 

@@ -59,6 +59,11 @@ def invalid(message: str) -> ApiError:
     return ApiError(400, "InvalidParameterValueException", message)
 
 
+def not_here(member: str) -> ApiError:
+    """A request asks for what would not happen."""
+    return invalid(f"{member} would have no effect: this server does not have it")
+
+
 def violated(*violations: tuple[Any, str, str]) -> ApiError:
     """A `ValidationException`: values, the members that they are at, and what the members must be."""
     count = f"{len(violations)} validation error{'s' if len(violations) > 1 else ''} detected: "
@@ -74,12 +79,24 @@ def _shown(value: Any) -> str:
 
 
 def too_large(limit: int) -> ApiError:
-    text = f"Request must be smaller than {limit} bytes for the InvokeFunction operation"
+    return operation_too_large(limit, "InvokeFunction")
+
+
+def operation_too_large(limit: int, operation: str) -> ApiError:
+    text = f"Request must be smaller than {limit} bytes for the {operation} operation"
     return ApiError(413, "RequestEntityTooLargeException", text, key="Message")
 
 
 def conflict(message: str) -> ApiError:
     return ApiError(409, "ResourceConflictException", message)
+
+
+def outdated() -> ApiError:
+    """Somebody else changed it since the caller looked."""
+    text = (
+        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve"
+    )
+    return ApiError(412, "PreconditionFailedException", f"{text} the latest Revision Id")
 
 
 async def send_answer(send: Send, answer: Answer, request_id: str) -> None:

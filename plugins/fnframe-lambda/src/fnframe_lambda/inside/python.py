@@ -13,12 +13,12 @@ from fnframe.event import JSON, Event
 from fnframe.provider import Answer, Call, Problem, Start
 
 from .. import variables
-from ..names import Account
 from ..origin import EVENT_TYPE, Origin, decode_origin
 from ..shapes.shape import shape_of
 from ..spec import EventFormat, spec_of
 from ..trace import header_of, new_traceparent
 from . import handler, logs, marshal
+from .account import ACCOUNT
 from .context import LambdaContext
 
 WARNING = (
@@ -29,7 +29,6 @@ WARNING = (
     "runtime version, you may be able to mitigate this error by temporarily rolling back to the previous runtime "
     "version."
 )
-_ACCOUNT = Account(os.environ.get("AWS_REGION", ""), os.environ.pop(variables.ACCOUNT, ""))
 
 
 def start(begin: Start) -> PythonFunction:
@@ -60,12 +59,12 @@ class PythonFunction:
         self._format = wanted
         self._encode = encode
         name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
-        self._plain = Origin(_ACCOUNT.function_arn(name))
+        self._plain = Origin(ACCOUNT.function_arn(name))
 
     def __call__(self, call: Call) -> Answer:
         logs.Current.request_id = call.request_id
         try:
-            shape = shape_of(call.event, self._format, call.request_id, _ACCOUNT)
+            shape = shape_of(call.event, self._format, call.request_id, ACCOUNT)
             event = self._event(call.event) if shape is None else shape.event
             result = self._handler(event, self._context(call))
             if isinstance(result, bytes):

@@ -20,11 +20,11 @@ from fnframe.provider import Answer, Call, Problem, Start, Used
 
 from .. import variables
 from ..command import command_of
-from ..names import Account
 from ..origin import EVENT_TYPE, Origin, decode_origin
 from ..shapes.shape import Shape, shape_of
 from ..spec import EventFormat, spec_of
 from ..trace import header_of, new_traceparent
+from .account import ACCOUNT
 from .child import Child
 from .http1 import BadRequest, Connection, Request
 
@@ -34,7 +34,6 @@ Reply = tuple[bytes, bytes, bytes]
 ROOT = b"/2018-06-01/runtime/"
 JSON = b"Content-Type: application/json; charset=utf-8\r\n"
 ACCEPTED: Reply = b"202 Accepted", b'{"status":"OK"}\n', JSON
-_ACCOUNT = Account(os.environ.get("AWS_REGION", ""), os.environ.pop(variables.ACCOUNT, ""))
 
 
 def start(begin: Start) -> RuntimeFunction:
@@ -63,7 +62,7 @@ class RuntimeFunction:
         self._format = wanted
         self._payload = b""
         self._shape: Shape | None = None
-        self._plain = Origin(_ACCOUNT.function_arn(os.environ["AWS_LAMBDA_FUNCTION_NAME"]))
+        self._plain = Origin(ACCOUNT.function_arn(os.environ["AWS_LAMBDA_FUNCTION_NAME"]))
         self._connections: dict[int, Connection] = {}
         self._poll = select.poll()
         self._poll.register(listener, select.POLLIN)
@@ -89,7 +88,7 @@ class RuntimeFunction:
     def __call__(self, call: Call) -> Answer:
         self._busy = True
         self._call, self._result = call, None
-        shape = shape_of(call.event, self._format, call.request_id, _ACCOUNT)
+        shape = shape_of(call.event, self._format, call.request_id, ACCOUNT)
         self._payload = call.event.data if shape is None else msgspec.json.encode(shape.event)
         self._shape = shape
         self._child.begin()
@@ -125,13 +124,14 @@ class RuntimeFunction:
 
     def _step(self) -> bool:
         """Wait for something, and do it; whether the runtime has ended, and has nothing more to say."""
-        ready = {descriptor for descriptor, _ in self._poll.poll()}
-        if self._listener.fileno() in ready:
-            self._accept()
-        for descriptor in ready:
-            if descriptor in self._connections:
-                self._serve(self._connections[descriptor])
-        return ready == {self._child.descriptor}
+        ready = self._poll.poll()
+        for descriptor, _ in ready:
+            connection = self._connections.get(descriptor)
+            if connection is not None:
+                self._serve(connection)
+            elif descriptor != self._child.descriptor:
+                self._accept()
+        return len(ready) == 1 and ready[0][0] == self._child.descriptor
 
     def _accept(self) -> None:
         accepted, _ = self._listener.accept()

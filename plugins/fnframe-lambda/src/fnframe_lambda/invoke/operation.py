@@ -38,50 +38,50 @@ class Called(NamedTuple):
     trace: str
 
 
-async def invoke(service: LambdaService, request: Request, function: str, request_id: str) -> Answer:
+async def invoke(service: LambdaService, request: Request, function: str) -> Answer:
     """`POST /2015-03-31/functions/{FunctionName}/invocations`. Raises `ApiError`."""
     kind = request.header(b"x-amz-invocation-type") or "RequestResponse"
     if kind not in TYPES:
         constraint = "Member must satisfy enum value set: [Event, RequestResponse, DryRun]"
         raise violated((kind, "invocationType", constraint))
-    called = await _called(service, request, function, request_id, kind)
+    called = await _called(service, request, function, kind)
     if kind == "DryRun":
         return Answer(204)
-    trace = [(b"x-amzn-trace-id", f"{called.trace};Lineage=1:{request_id[:8]}:0".encode())]
+    trace = [(b"x-amzn-trace-id", f"{called.trace};Lineage=1:{request.id[:8]}:0".encode())]
     if kind == "Event":
         await _enqueue(service, called)
         return Answer(202, b"", trace)
     if request.header(b"x-amz-log-type") != "Tail":
         outcome = await _run(service, called)
         return _answer_to(outcome, called.version, trace)
-    tail.want(request_id)
+    tail.want(request.id)
     try:
         outcome = await _run(service, called)
         answer = _answer_to(outcome, called.version, trace)
         log = tail.take(outcome, json=called.json_log)
         return answer._replace(headers=[*answer.headers, (b"x-amz-log-result", log)])
     finally:
-        tail.drop(request_id)
+        tail.drop(request.id)
 
 
-async def invoke_async(service: LambdaService, request: Request, function: str, request_id: str) -> Answer:
+async def invoke_async(service: LambdaService, request: Request, function: str) -> Answer:
     """The deprecated `POST /2014-11-13/functions/{FunctionName}/invoke-async`. Raises `ApiError`."""
-    await _enqueue(service, await _called(service, request, function, request_id, "Event"))
+    await _enqueue(service, await _called(service, request, function, "Event"))
     return Answer(202, encode_json({"Status": 202}))
 
 
-async def invoke_streaming(service: LambdaService, request: Request, function: str, request_id: str) -> Answer:
+async def invoke_streaming(service: LambdaService, request: Request, function: str) -> Answer:
     """`POST /2021-11-15/functions/{FunctionName}/response-streaming-invocations`. Raises `ApiError`.
 
     The function's result is sent as one chunk, once it is whole.
     """
     kind = request.header(b"x-amz-invocation-type") or "RequestResponse"
-    called = await _called(service, request, function, request_id, kind)
+    called = await _called(service, request, function, kind)
     if kind == "DryRun":
         return Answer(204)
     wants_log = request.header(b"x-amz-log-type") == "Tail"
     if wants_log:
-        tail.want(request_id)
+        tail.want(request.id)
     try:
         outcome = await _run(service, called)
         answer = _answer_to(outcome, called.version, [])
@@ -94,17 +94,17 @@ async def invoke_streaming(service: LambdaService, request: Request, function: s
         if wants_log:
             complete["LogResult"] = tail.take(outcome, json=called.json_log).decode()
     finally:
-        tail.drop(request_id)
+        tail.drop(request.id)
     frames += eventstream.frame("InvokeComplete", "application/json", encode_json(complete))
     version = [(b"x-amz-executed-version", called.version.encode())]
     return Answer(200, frames, version, eventstream.CONTENT_TYPE)
 
 
-async def _called(service: LambdaService, request: Request, function: str, request_id: str, kind: str) -> Called:
+async def _called(service: LambdaService, request: Request, function: str, kind: str) -> Called:
     """Check a call in Lambda's order: names, the function, the payload's size, its JSON."""
     asked = request.query().get("Qualifier") if request.query_string else None
     name, qualifier = named(function, asked, service.account)
-    target = service.target(name, qualifier)
+    target = service.target(name, qualifier, as_event=kind == "Event")
     refuse_tenant(request)
     limits = service.running.manifest.limits
     payload = await read_payload(request, limits.asynchronous_payload if kind == "Event" else limits.request_payload)
@@ -113,7 +113,7 @@ async def _called(service: LambdaService, request: Request, function: str, reque
     traceparent = (traceparent_of(sent) if sent else None) or new_traceparent()
     origin = Origin(service.account.function_arn(name, qualifier), context)
     event = Event(
-        id=request_id,
+        id=request.id,
         source="fnframe:lambda",
         type=EVENT_TYPE,
         time=now(),

@@ -37,7 +37,7 @@ def request(event: Event, request_id: str, account: Account) -> dict[str, Any]:
     if cookies:
         shaped["cookies"] = cookies
     shaped["headers"] = _headers(asked, event, host)
-    query = _joined(parse_qsl(asked.query_string, keep_blank_values=True))
+    query = joined(parse_qsl(asked.query_string, keep_blank_values=True))
     if query:
         shaped["queryStringParameters"] = query
     shaped["requestContext"] = {
@@ -61,7 +61,7 @@ def request(event: Event, request_id: str, account: Account) -> dict[str, Any]:
     }
     if asked.path_params:
         shaped["pathParameters"] = {name: str(value) for name, value in asked.path_params.items()}
-    text = _text(asked.body, asked.content_type)
+    text = text_of(asked.body, asked.content_type)
     if asked.body:
         shaped["body"] = base64.b64encode(asked.body).decode() if text is None else text
     shaped["isBase64Encoded"] = bool(asked.body) and text is None
@@ -69,7 +69,7 @@ def request(event: Event, request_id: str, account: Account) -> dict[str, Any]:
 
 
 def _headers(asked: Any, event: Event, host: str) -> dict[str, str]:
-    headers = _joined((name, value) for name, value in asked.headers.pairs() if name != "cookie")
+    headers = joined((name, value) for name, value in asked.headers.pairs() if name != "cookie")
     port = host.rpartition(":")[2]
     headers.setdefault("x-forwarded-for", asked.client)
     headers.setdefault("x-forwarded-proto", asked.scheme)
@@ -80,7 +80,7 @@ def _headers(asked: Any, event: Event, host: str) -> dict[str, str]:
     return headers
 
 
-def _joined(pairs: Any) -> dict[str, str]:
+def joined(pairs: Any) -> dict[str, str]:
     """Of what came several times, all values with commas between."""
     values: dict[str, str] = {}
     for name, value in pairs:
@@ -88,7 +88,7 @@ def _joined(pairs: Any) -> dict[str, str]:
     return values
 
 
-def _text(body: bytes, content_type: str) -> str | None:
+def text_of(body: bytes, content_type: str) -> str | None:
     """A body that is text; None for one that goes as base64."""
     is_text = not content_type or content_type.startswith(TEXTS) or content_type.endswith(("+json", "+xml"))
     try:
@@ -100,11 +100,16 @@ def _text(body: bytes, content_type: str) -> str | None:
 def response(result: Any) -> Answer:
     """What a handler returned, as a response. Raises `Problem` for one that cannot be sent."""
     try:
-        answer = _described(result) if isinstance(result, dict) and "statusCode" in result else _plain(result)
+        answer = described(result)
         content_type, payload = answer.to_payload()
     except (TypeError, ValueError, AttributeError) as error:
         raise Problem("Function.InvalidResponse", f"the handler's answer is no response of HTTP: {error}") from None
     return Answer(payload, content_type)
+
+
+def described(result: Any) -> Response:
+    """The same, not encoded yet. Raises `TypeError`, `ValueError` or `AttributeError`."""
+    return _described(result) if isinstance(result, dict) and "statusCode" in result else _plain(result)
 
 
 def _plain(result: Any) -> Response:
@@ -120,7 +125,7 @@ def _described(result: dict[str, Any]) -> Response:
         content = base64.b64decode(body)
     else:
         content = (body if isinstance(body, str) else msgspec.json.encode(body).decode()).encode()
-    headers = [(name, _text_of(value)) for name, value in (result.get("headers") or {}).items()]
+    headers = [(name, _written(value)) for name, value in (result.get("headers") or {}).items()]
     # Its length is the server's to tell.
     headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
     headers += [("set-cookie", cookie) for cookie in result.get("cookies") or []]
@@ -133,5 +138,5 @@ def _described(result: dict[str, Any]) -> Response:
     return answer
 
 
-def _text_of(value: Any) -> str:
+def _written(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -106,11 +106,12 @@ def changes(event: Event, account: Account) -> dict[str, Any]:
     table = _arn("dynamodb", account, origin, "table/")
     arn = f"{table}/stream/{seconds(event.time)[:-1]}.000"
     pairs = zip(origin.items, bodies_of(event, origin), strict=True)
-    records = [_change(item, body, arn, account) for item, body in pairs]
+    records = [change_of(item, body, arn, account) for item, body in pairs]
     return _windowed(event, origin, records, arn)
 
 
-def _change(item: Item, body: bytes, arn: str, account: Account) -> dict[str, Any]:
+def change_of(item: Item, body: bytes, arn: str, account: Account) -> dict[str, Any]:
+    """One change of a table, of a record of a stream."""
     data = msgspec.json.decode(body)
     if not isinstance(data, dict) or "Keys" not in data:
         image = data if isinstance(data, dict) else {"value": data}

@@ -19,6 +19,7 @@ TICK = "fnframe.cron.tick"
 FILES = "fnframe.files."
 QUEUE = "fnframe.queue.batch"
 STREAM = "fnframe.stream.batch"
+TABLE = "fnframe.dynamodb.batch"
 
 
 class Shape(NamedTuple):
@@ -58,8 +59,9 @@ def shape_of(event: Event, wanted: EventFormat, request_id: str, account: Accoun
         from .records import messages
 
         return Shape(messages(event, account))
-    if event.type == STREAM:
+    if event.type in (STREAM, TABLE):
         from .records import changes, stream_records
 
-        return Shape((changes if wanted == "aws:dynamodb" else stream_records)(event, account))
+        as_table = event.type == TABLE or wanted == "aws:dynamodb"
+        return Shape((changes if as_table else stream_records)(event, account))
     return None
