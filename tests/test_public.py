@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import json
 import subprocess
@@ -18,7 +19,7 @@ from fnframe import errors
 
 FILES_THAT_RE_EXPORT = [
     "fnframe", "fnframe_billing", "fnframe_http", "fnframe_files", "fnframe_cron", "fnframe_lambda", "fnframe_queue",
-    "fnframe_sqlite", "fnframe_stream",
+    "fnframe_sqlite", "fnframe_stream", "fnframe.testing",
 ]  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def imported_for_types(module: types.ModuleType) -> dict[str, str]:
 
 @pytest.mark.parametrize("package", FILES_THAT_RE_EXPORT)
 def test_the_list_the_homes_and_what_type_checkers_see_are_the_same(package):
-    module = __import__(package)
+    module = importlib.import_module(package)
     assert set(module.__all__) == set(module._HOMES)
     assert len(set(module.__all__)) == len(module.__all__)
     assert imported_for_types(module) == module._HOMES
@@ -55,7 +56,7 @@ def test_the_list_the_homes_and_what_type_checkers_see_are_the_same(package):
 
 @pytest.mark.parametrize("package", FILES_THAT_RE_EXPORT)
 def test_each_name_can_be_imported_from_where_it_is_said_to_be(package):
-    module = __import__(package)
+    module = importlib.import_module(package)
     for name in module.__all__:
         home = __import__(f"{package}.{module._HOMES[name]}", fromlist=[name])
         assert getattr(module, name) is getattr(home, name)
@@ -67,14 +68,14 @@ def test_each_name_can_be_imported_from_where_it_is_said_to_be(package):
 def test_a_star_takes_the_list(package):
     namespace: dict[str, object] = {}
     exec(f"from {package} import *", namespace)  # noqa: S102  the statement under test
-    assert set(namespace) - {"__builtins__"} == set(__import__(package).__all__)
+    assert set(namespace) - {"__builtins__"} == set(importlib.import_module(package).__all__)
 
 
 @pytest.mark.parametrize("package", FILES_THAT_RE_EXPORT)
 def test_an_unknown_name_is_an_attribute_error(package):
     with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'Nothing'"):
-        _ = __import__(package).Nothing
-    assert not hasattr(__import__(package), "_nothing")
+        _ = importlib.import_module(package).Nothing
+    assert not hasattr(importlib.import_module(package), "_nothing")
 
 
 def test_each_public_class_and_method_is_documented():

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 COMMANDS = {
+    "new": "Begin an app or a plugin, with its tests.",
     "dev": "Run an app while you write it: reloads, shows every invocation.",
     "run": "Run an app; with --until-idle handle all that is there, then end.",
     "invoke": "Run one function once and print what it returns.",
     "send": "Put a message into a queue, or a record into a stream.",
     "dlq": "Look at dead letters, let them begin anew, or forget them.",
     "functions": "List an app's functions with their triggers and limits.",
+    "doctor": "Tell what is installed, what the machine offers, what is in effect.",
     "plugins": "List the plugins that were found, and why one is not used.",
 }
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 HELP = ("--help", "-h")
 
-USAGES = {"plugins": "Usage: fnframe plugins [TARGET]"}
+USAGES = {name: f"Usage: fnframe {name} [TARGET]" for name in ("plugins", "doctor")}
 """Where cyclopts would say [ARGS]."""
 
 

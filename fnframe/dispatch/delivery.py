@@ -140,7 +140,7 @@ class Delivery:
         """Wait until nothing waits or runs, retries included."""
         while True:
             self._changed = changed = anyio.Event()
-            if await self._is_idle():
+            if await self.is_idle():
                 return
             await self._clock.wait(changed, self._clock.monotonic() + LOOK_AGAIN)
 
@@ -161,7 +161,8 @@ class Delivery:
         for service in (*self._own(), *self._polled):
             await service.ended.wait()
 
-    async def _is_idle(self) -> bool:
+    async def is_idle(self) -> bool:
+        """Whether nothing waits or runs now, retries included."""
         for service in (*self._own(), *self._polled):
             if not await service.works.is_idle():
                 return False

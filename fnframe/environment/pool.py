@@ -83,6 +83,10 @@ class Pool(Owner):
         """How many environments of a function have begun, and are idle or at work."""
         lane = self._lanes.get(function)
         return 0 if lane is None else sum(each.ready and lane.holds(each) for each in self._live)
+    def pids_of(self, function: str) -> list[int]:
+        """The processes that run an invocation of this function now."""
+        busy = [each for each in self._live if each.function == function and (each.in_flight or each.direct)]
+        return [each.pid for each in busy if each.pid is not None]
 
     def open(self, lanes: dict[str, Lane], limits: Limits) -> None:
         """Serve these functions from now on. A lane that was served before goes on; environments of the others end as

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,11 +51,14 @@ if TYPE_CHECKING:
     from ..app import App
     from ..engine.protocol import Engine, Stream
     from ..environment.template import Template
-    from ..function import Manifest
+    from ..function import Manifest, StartMethod
     from ..outcome import Outcome
     from ..trigger import State
 
 log = logging.getLogger("fnframe")
+
+StartBundle = Callable[[Source, Readiness, Provided, "App | None", "StartMethod | None"], Awaitable[Bundle]]
+"""What makes the environments of an app ready: `start_bundle`, unless a test runs its functions in its own process."""
 
 REVIVAL_DELAY, LONGEST_REVIVAL_DELAY = 1.0, 60.0
 """Seconds between two tries to start another template; doubled each time."""
@@ -244,6 +247,10 @@ class Running:
         """Wait until nothing waits or runs: asynchronous events, and what the polled queues and streams hold."""
         await self.delivery.drained()
 
+    async def is_idle(self) -> bool:
+        """Whether nothing waits or runs now; see `drained`."""
+        return await self.delivery.is_idle()
+
     async def serve(self, which: Serve) -> None:
         """Work on what waits from before, and start the triggers: all, or those whose events can wait outside.
 
@@ -328,12 +335,14 @@ class Running:
 
         Queues that end with this process are worked off within that time.
         """
-        with anyio.move_on_after(self.settings.grace):
+        with anyio.move_on_after(self.settings.grace) as grace:
             await self._triggers.stop("fed")
             if not self.engine.durable:
                 await self.drained()
             await self._triggers.stop("all")
             await self.delivery.finish(self.settings.grace)
+        if grace.cancelled_caught:
+            self._tasks.start_soon(self._triggers.tell_who_does_not_end)
 
     async def end(self) -> None:
         """End the pollers, which give back what they hold, then the environments and templates."""
@@ -422,14 +431,28 @@ async def run_app(
     mounted: tuple[type[Trigger], ...],
     plugins: Sequence[object],
     settings: Mapping[str, Any],
+    clock: Clock | None = None,
+    start: StartBundle = start_bundle,
 ) -> AsyncIterator[Running]:
-    """Run an app in the process that declared it; see `App.run`."""
+    """Run an app in the process that declared it; see `App.run`.
+
+    `clock` is the time, and `start` makes the environments ready.
+    """
     if app.running is not None:
         raise ConfigurationError(f"the app {app.name!r} runs already in this process")
     app.manifest()
     source = source_of(app, target)
     plugins = (HostLog(), *plugins)
-    async with _run(source, app.directory, settings=settings, plugins=plugins, app=app, mounted=mounted) as running:
+    async with _run(
+        source,
+        app.directory,
+        settings=settings,
+        plugins=plugins,
+        clock=clock,
+        app=app,
+        mounted=mounted,
+        start=start,
+    ) as running:
         app.running = running
         try:
             yield running
@@ -450,6 +473,7 @@ async def _run(
     clock: Clock | None = None,
     app: App | None = None,
     mounted: tuple[type[Trigger], ...] = (),
+    start: StartBundle = start_bundle,
 ) -> AsyncIterator[Running]:
     raise_limit()
     loaded = load_plugins(directory, plugins)
@@ -469,7 +493,7 @@ async def _run(
             stack.callback(tasks.cancel_scope.cancel)
             readiness = Readiness(tasks)
             provided = Provided(providers, chosen.tables, root.path)
-            bundle = await start_bundle(source, readiness, provided, app, chosen.start_method)
+            bundle = await start(source, readiness, provided, app, chosen.start_method)
             stack.push_async_callback(bundle.close)  # Also where the app turns out not to fit.
             pool = Pool(
                 root.path,

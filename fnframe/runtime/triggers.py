@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from ..function import Manifest
     from .running import Running
 
+log = logging.getLogger("fnframe")
+
 Serve = Literal["all", "backlog", "none"]
+
+PATIENCE = 10.0
+"""Seconds after which somebody is told of a trigger that is not ready."""
+LINGER = 2.0
+"""Seconds after which somebody is told of one that does not end."""
 
 
 class Triggers:
@@ -89,6 +97,25 @@ class Triggers:
         for service in services:
             await service.ended.wait()
 
+    async def tell_who_does_not_end(self) -> None:
+        """Name the triggers that have not ended a moment after they were cancelled: the app cannot end before them."""
+        with anyio.move_on_after(LINGER, shield=True):
+            for service in list(self._services.values()):
+                await service.ended.wait()
+        told = "%s has not ended although it was cancelled, and the end of the app waits for it: it must let that pass"
+        for kind in self._services:
+            log.error(told, self._named(kind))
+
+    def _named(self, kind: str) -> str:
+        """The triggers of a kind, with their functions; what a plugin runs beside them by its own name."""
+        named = [
+            f"{spec.text} of function {function.name!r}"
+            for function in self._running.manifest.functions
+            for spec in function.triggers
+            if spec.kind == kind
+        ]
+        return f"the trigger {', '.join(named)}" if named else f"what a plugin runs ({kind})"
+
     def _has_backlog(self, kind: str) -> bool:
         """Those begin last: when a port is taken, no file was handled in vain."""
         return kind not in self._mounted and self._type_of(kind).has_backlog
@@ -98,7 +125,20 @@ class Triggers:
             return
         type_ = self._type_of(kind)
         if self._which == "all" or (self._which == "backlog" and type_.has_backlog):
-            await self._tasks.start(self._run, type_)
+            starting = anyio.CancelScope()
+            self._tasks.start_soon(self._tell_who_is_late, kind, starting)
+            try:
+                await self._tasks.start(self._run, type_)
+            finally:
+                starting.cancel()
+
+    async def _tell_who_is_late(self, kind: str, starting: anyio.CancelScope) -> None:
+        """One that looks through a large folder may take its time; one that never says a word would never be found."""
+        with starting:
+            while True:
+                await anyio.sleep(PATIENCE)
+                told = "%s did not say within %g s that it is ready, and the app waits for it (`task_status.started()`)"
+                log.warning(told, self._named(kind), PATIENCE)
 
     async def _run(self, type_: type[Trigger], *, task_status: TaskStatus[None]) -> None:
         kind = kind_of(type_)

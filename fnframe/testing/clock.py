@@ -34,6 +34,11 @@ class ManualClock:
         self._now += seconds
         self._wake(lambda sleeper: sleeper.until <= self._now)
 
+    def turn_to(self, moment: float) -> None:
+        """Move on to a moment as `time` shows it; nothing where it has passed."""
+        self._now = max(self._now, moment - self._step)
+        self._wake(lambda sleeper: sleeper.until <= self._now)
+
     def step(self, seconds: float) -> None:
         """Set the time that the clock shows, as somebody does who corrects it; no time passes."""
         self._step += seconds

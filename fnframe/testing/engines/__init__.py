@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...engine.protocol import EngineOptions
+from ..obligation import Obligation, ObligationBroken, check_all
 from . import claims, dead_letters, durability, groups, queues, reports, sharing, states, streams  # noqa: F401
-from .obligation import OBLIGATIONS, MakeEngine, Obligation, ObligationBroken
+from .obligation import OBLIGATIONS, EngineObligation, MakeEngine
 
 if TYPE_CHECKING:
     from ...engine.protocol import Engine
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["MakeEngine", "Obligation", "ObligationBroken", "check_engine", "engine_obligations"]
 
 
-def engine_obligations(*, durable: bool, shared: bool, virtual_time: bool = True) -> list[Obligation]:
+def engine_obligations(*, durable: bool, shared: bool, virtual_time: bool = True) -> list[EngineObligation]:
     """The obligations of an engine that is durable, or shared by several processes, or not.
 
     `virtual_time`: it takes its time from the clock in its options. Without that, the obligations that need an hour to
@@ -44,16 +45,8 @@ async def check_engine(engine: str | MakeEngine, *, virtual_time: bool = True) -
     """
     make_engine = _maker_of(engine) if isinstance(engine, str) else engine
     made: Engine = make_engine(EngineOptions(directory=Path()))
-    checked, broken = [], []
-    for obligation in engine_obligations(durable=made.durable, shared=made.shared, virtual_time=virtual_time):
-        checked.append(obligation.name)
-        try:
-            await obligation.check(make_engine, virtual_time=virtual_time)
-        except Exception as error:
-            broken.append(f"{obligation.name}: {type(error).__name__}: {error}\n  {obligation.why}")
-    if broken:
-        raise ObligationBroken(f"{len(broken)} of {len(checked)} obligations are broken:\n\n" + "\n\n".join(broken))
-    return checked
+    obligations = engine_obligations(durable=made.durable, shared=made.shared, virtual_time=virtual_time)
+    return await check_all(obligations, lambda each: each.check(make_engine, virtual_time=virtual_time))
 
 
 def _maker_of(url: str) -> MakeEngine:

@@ -1,8 +1,7 @@
-"""What an obligation is, and the world in which it is checked."""
+"""What an obligation of an engine is, and the world in which it is checked."""
 
 from __future__ import annotations
 
-import inspect
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -14,9 +13,15 @@ import anyio
 from ...clock import SystemClock
 from ...engine.protocol import EngineOptions, Message
 from ..clock import ManualClock
+from ..obligation import Obligation, ObligationBroken, require, until
 
 if TYPE_CHECKING:
     from ...engine.protocol import Engine, Lease, Queue
+
+__all__ = (
+    "OBLIGATIONS", "EngineObligation", "MakeEngine", "ObligationBroken", "World", "ids", "obligation", "put", "require",
+    "until",
+)  # fmt: skip
 
 MakeEngine = Callable[[EngineOptions], "Engine"]
 Need = Literal["durable", "shared", "virtual time"]
@@ -25,36 +30,18 @@ LIMIT = 60.0
 """Seconds of real time that one obligation may take."""
 
 
-class ObligationBroken(AssertionError):
-    """An engine does not do what the protocol promises; the text says what, and why it matters."""
-
-
-class Obligation:
-    """One promise of the protocol, checked by a function whose name says what and whose docstring says why.
-
-    `needs` are what an engine must be for it: `durable` or `shared`, or one that takes the clock it is given.
-    """
+class EngineObligation(Obligation):
+    """One promise of the protocol. `needs` are what an engine must be for it: `durable` or `shared`, or one that takes
+    the clock it is given."""
 
     def __init__(self, check: Callable[[World], Awaitable[None]], needs: frozenset[Need], **options: Any) -> None:
-        self.name = getattr(check, "__name__", repr(check))
-        self.why = inspect.cleandoc(check.__doc__ or "")
-        self.needs = needs
-        self._check = check
+        super().__init__(check, needs)
         self._options = options
-
-    def __str__(self) -> str:
-        return self.name
 
     async def check(self, make_engine: MakeEngine, *, virtual_time: bool = True) -> None:
         """Check it with engines of its own. Raises `ObligationBroken`, or what the engine raised, with a note."""
         with tempfile.TemporaryDirectory(prefix="fnframe-") as directory:
-            try:
-                with anyio.fail_after(LIMIT):
-                    async with World(make_engine, Path(directory), virtual_time, self._options) as world:
-                        await self._check(world)
-            except Exception as error:
-                error.add_note(f"obligation {self.name}:\n{self.why}")
-                raise
+            await self.check_in(World(make_engine, Path(directory), virtual_time, self._options), LIMIT)
 
 
 class World:
@@ -114,29 +101,14 @@ class World:
         return leases[0]
 
 
-def require(found: object, expected: object, what: str) -> None:
-    """Raise `ObligationBroken` where the two differ."""
-    if found != expected:
-        raise ObligationBroken(f"{what}: expected {expected!r}, found {found!r}")
+OBLIGATIONS: list[EngineObligation] = []
 
 
-async def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a fact. Raises `ObligationBroken` when it does not come within ten seconds."""
-    with anyio.move_on_after(10):
-        while not condition():  # noqa: ASYNC110  what is waited for is the engine's doing
-            await anyio.sleep(0.001)
-        return
-    raise ObligationBroken(f"{what}: it never came")
-
-
-OBLIGATIONS: list[Obligation] = []
-
-
-def obligation(*needs: Need, **options: Any) -> Callable[[Callable[[World], Awaitable[None]]], Obligation]:
+def obligation(*needs: Need, **options: Any) -> Callable[[Callable[[World], Awaitable[None]]], EngineObligation]:
     """Add a function to the obligations; `options` are those of its engines."""
 
-    def add(check: Callable[[World], Awaitable[None]]) -> Obligation:
-        made = Obligation(check, frozenset(needs), **options)
+    def add(check: Callable[[World], Awaitable[None]]) -> EngineObligation:
+        made = EngineObligation(check, frozenset(needs), **options)
         OBLIGATIONS.append(made)
         return made
 

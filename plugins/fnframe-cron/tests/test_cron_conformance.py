@@ -1,21 +1,24 @@
-"""The trigger keeps every obligation of one."""
+"""The trigger keeps the obligations of triggers."""
 
 from __future__ import annotations
 
 import pytest
 from fnframe_cron import Cron
 
-from fnframe.testing.triggers import trigger_obligations
+from fnframe.testing import TriggerCase, trigger_obligations
 
 pytestmark = pytest.mark.anyio
 
-EVERY_MINUTE = Cron("* * * * *", misfire="all")
+
+def cron(world):
+    async def happen(number):
+        await world.client.at_rest()
+        world.clock.turn_to(world.clock.time() // 60 * 60 + 60)
+        await world.client.at_rest()
+
+    return TriggerCase(Cron("* * * * *"), happen)
 
 
-async def pass_a_minute(world):
-    world.clock.advance(60.0)
-
-
-@pytest.mark.parametrize("obligation", trigger_obligations(EVERY_MINUTE), ids=str)
-async def test_obligation(obligation):
-    await obligation.check(EVERY_MINUTE, pass_a_minute)
+@pytest.mark.parametrize("obligation", trigger_obligations(cron), ids=str)
+async def test_cron(obligation):
+    await obligation.check(cron)

@@ -1,21 +1,24 @@
-"""The trigger keeps every obligation of one."""
+"""The trigger keeps the obligations of triggers."""
 
 from __future__ import annotations
 
 import pytest
 from fnframe_files import Files
 
-from fnframe.testing.triggers import trigger_obligations
+from fnframe.testing import TriggerCase, trigger_obligations
 
 pytestmark = pytest.mark.anyio
 
-UPLOADS = Files("uploads")
+
+def files(world):
+    async def happen(number):
+        part = world.directory / f"{number}.part"
+        part.write_text(f"content {number}")
+        part.rename(world.directory / "uploads" / f"{number}.txt")
+
+    return TriggerCase(Files("uploads"), happen)
 
 
-async def put(world):
-    (world.directory / "uploads" / f"{world.count()}.txt").write_text("content")
-
-
-@pytest.mark.parametrize("obligation", trigger_obligations(UPLOADS), ids=str)
-async def test_obligation(obligation):
-    await obligation.check(UPLOADS, put)
+@pytest.mark.parametrize("obligation", trigger_obligations(files), ids=str)
+async def test_files(obligation):
+    await obligation.check(files)

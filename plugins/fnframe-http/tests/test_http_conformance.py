@@ -1,30 +1,40 @@
-"""The trigger keeps every obligation of one."""
+"""The trigger keeps the obligations of triggers, both ways to invoke."""
 
 from __future__ import annotations
+
+import re
 
 import httpx2
 import pytest
 from fnframe_http import Http
-from fnframe_http.trigger import HttpSettings
 
-from fnframe.testing.triggers import trigger_obligations
+from fnframe.testing import TriggerCase, trigger_obligations
 
 pytestmark = pytest.mark.anyio
 
-SETTINGS = HttpSettings(port=0)
-SYNC, ASYNC = Http("POST /orders"), Http("POST /orders", invocation="async")
+
+def http(invocation):
+    def make(world):
+        answers = []
+
+        async def happen(number):
+            url = re.search(r"http://\S+", world.started)[0]
+            async with httpx2.AsyncClient(trust_env=False, timeout=20) as client:
+                answers.append(await client.post(url, json={"number": number}))
+
+        def acknowledged():
+            return sum(answer.is_success for answer in answers)
+
+        return TriggerCase(Http("POST /orders", invocation), happen, acknowledged, settings={"port": 0})
+
+    return make
 
 
-async def post(world):
-    _, address, *_ = world.told.split()
-    async with httpx2.AsyncClient(trust_env=False) as client:
-        (await client.post(address, json={})).raise_for_status()
+@pytest.mark.parametrize("obligation", trigger_obligations(http("sync")), ids=str)
+async def test_requests_that_wait(obligation):
+    await obligation.check(http("sync"))
 
 
-@pytest.mark.parametrize(
-    ("trigger", "obligation"),
-    [(each, obligation) for each in (SYNC, ASYNC) for obligation in trigger_obligations(each)],
-    ids=str,
-)
-async def test_obligation(trigger, obligation):
-    await obligation.check(trigger, post, SETTINGS)
+@pytest.mark.parametrize("obligation", trigger_obligations(http("async")), ids=str)
+async def test_requests_that_do_not_wait(obligation):
+    await obligation.check(http("async"))

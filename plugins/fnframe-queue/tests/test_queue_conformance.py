@@ -1,22 +1,22 @@
-"""The trigger keeps every obligation of one."""
+"""The trigger keeps the obligations of triggers."""
 
 from __future__ import annotations
 
 import pytest
 from fnframe_queue import Queue
 
-from fnframe.engine.protocol import Message
-from fnframe.testing.triggers import trigger_obligations
+from fnframe.testing import TriggerCase, trigger_obligations
 
 pytestmark = pytest.mark.anyio
 
-ORDERS = Queue("orders", batch_size=1)
+
+def queue(world):
+    async def happen(number):
+        await world.client.send("orders", {"number": number}, id=f"order {number}")
+
+    return TriggerCase(Queue("orders", batch_size=1), happen, again=happen)
 
 
-async def send(world):
-    await world.engine.queue("orders").send([Message(f"m{world.count()}", b"{}")])
-
-
-@pytest.mark.parametrize("obligation", trigger_obligations(ORDERS), ids=str)
-async def test_obligation(obligation):
-    await obligation.check(ORDERS, send)
+@pytest.mark.parametrize("obligation", trigger_obligations(queue), ids=str)
+async def test_queue(obligation):
+    await obligation.check(queue)

@@ -1,23 +1,22 @@
-"""The trigger keeps every obligation of one."""
+"""The trigger keeps the obligations of triggers."""
 
 from __future__ import annotations
 
 import pytest
 from fnframe_stream import Stream
 
-from fnframe.engine.protocol import Record
-from fnframe.testing.triggers import trigger_obligations
+from fnframe.testing import TriggerCase, trigger_obligations
 
 pytestmark = pytest.mark.anyio
 
-CLICKS = Stream("clicks", batch_size=1)
+
+def stream(world):
+    async def happen(number):
+        await world.client.publish("clicks", {"number": number}, key=str(number))
+
+    return TriggerCase(Stream("clicks", batch_size=1), happen)
 
 
-async def publish(world):
-    number = world.count()
-    await world.engine.stream("clicks").publish([Record(f"k{number}", b"{}", f"r{number}")])
-
-
-@pytest.mark.parametrize("obligation", trigger_obligations(CLICKS), ids=str)
-async def test_obligation(obligation):
-    await obligation.check(CLICKS, publish)
+@pytest.mark.parametrize("obligation", trigger_obligations(stream), ids=str)
+async def test_stream(obligation):
+    await obligation.check(stream)

@@ -1,0 +1,52 @@
+"""What the trigger does while the app runs. It is stopped by cancellation: nothing here catches that."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.streams.buffered import BufferedByteReceiveStream
+from fnframe import Event, QueueFull
+from fnframe.event import encode_json, now
+
+if TYPE_CHECKING:
+    from anyio.abc import SocketStream, TaskStatus
+    from fnframe import Mapping
+
+LONGEST = 64 * 1024
+
+
+async def serve(mapping: Mapping, port: int, task_status: TaskStatus[str]) -> None:
+    async def handle(client: SocketStream) -> None:
+        async with client:
+            lines = BufferedByteReceiveStream(client)
+            try:
+                while True:
+                    line = await lines.receive_until(b"\n", LONGEST)
+                    # Not before the engine has it: what a client believes to be done it forgets.
+                    await client.send(await accept(mapping, line))
+            except (anyio.IncompleteRead, anyio.DelimiterNotFound, anyio.BrokenResourceError):
+                return  # It went away, or sends no lines.
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port) as listener:
+        address = listener.extra(anyio.abc.SocketAttribute.local_port)
+        task_status.started(f"127.0.0.1:{address}")  # For a person, and for tests: it listens now.
+        await listener.serve(handle)
+
+
+async def accept(mapping: Mapping, line: bytes) -> bytes:
+    text = line.decode(errors="replace")
+    event = Event(
+        # Made of what happened: a client that repeats a line, since it had no answer, does not make another event.
+        id=blake2b(line, digest_size=16).hexdigest(),
+        source="sample",
+        type="fnframe.sample.line",
+        time=now(),
+        data=encode_json(text),
+    )
+    try:
+        await mapping.enqueue(event)
+    except QueueFull:
+        return b"busy\n"
+    return b"ok\n"

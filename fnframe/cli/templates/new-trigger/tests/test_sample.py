@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import anyio
+import pytest
+from fnframe import App, ConfigurationError
+from fnframe.testing import TriggerCase, trigger_obligations
+from fnframe_sample import Sample
+
+pytestmark = pytest.mark.anyio
+
+
+def sample(world):
+    """The trigger, and how the outside makes its events: the kit checks what fnframe's own triggers keep."""
+    answers = []
+
+    async def happen(number):
+        answers.append(await send(world.started, f"line {number}"))
+
+    return TriggerCase(Sample(port=0), happen, lambda: answers.count(b"ok\n"), happen)
+
+
+async def send(address, line):
+    host, _, port = address.partition(":")
+    async with await anyio.connect_tcp(host, int(port)) as stream:
+        await stream.send(f"{line}\n".encode())
+        return await stream.receive()
+
+
+@pytest.mark.parametrize("obligation", trigger_obligations(sample), ids=str)
+async def test_obligations(obligation):
+    await obligation.check(sample)
+
+
+async def test_the_function_gets_the_text(app_client):
+    app, seen = App("test"), []
+
+    @app.function(Sample(port=0))
+    async def note(text: str) -> None:
+        seen.append(text)
+
+    client = await app_client(app)
+    ((_, address),) = client.running.started
+    assert await send(address, "hello") == b"ok\n"
+    await client.drained()
+    assert seen == ["hello"]
+
+
+def test_what_is_no_port_is_refused_where_it_is_written():
+    with pytest.raises(ConfigurationError, match="port must be a number from 0 to 65535, found 70000"):
+        Sample(port=70000)
