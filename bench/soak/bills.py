@@ -28,7 +28,7 @@ from fnframe_billing.ledger import Ledger
 
 from fnframe import Event
 from fnframe.dispatch.acceptance import queue_name
-from fnframe.dispatch.asynchronous import Envelope, encode_envelope
+from fnframe.dispatch.queues.asynchronous import Envelope, encode_envelope
 from fnframe.engine.protocol import Message, Record
 from fnframe.event import encode_json, new_id, now
 from fnframe.runtime.open_engine import open_engine

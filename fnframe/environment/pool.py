@@ -83,6 +83,7 @@ class Pool(Owner):
         """How many environments of a function have begun, and are idle or at work."""
         lane = self._lanes.get(function)
         return 0 if lane is None else sum(each.ready and lane.holds(each) for each in self._live)
+
     def pids_of(self, function: str) -> list[int]:
         """The processes that run an invocation of this function now."""
         busy = [each for each in self._live if each.function == function and (each.in_flight or each.direct)]

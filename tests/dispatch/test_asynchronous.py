@@ -210,8 +210,8 @@ async def test_a_destination_that_cannot_be_reached_is_tried_again_without_the_f
 async def test_a_record_is_not_lost_where_retries_do_not_wait(write_app, tmp_path, caplog):
     listener = Listener()
     settings = {"retry_base": 0.0}
-    (tmp_path / "blocked").touch()
     async with run_target(write_app(APP), settings=settings, plugins=[listener]) as running:
+        (tmp_path / "blocked").touch()
         await running.enqueue("cannot_tell", 1)
         await until(lambda: len(caplog.records) > 1)
         (tmp_path / "blocked").unlink()

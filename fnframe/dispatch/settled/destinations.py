@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from ...destination import is_url
-from ...event import Event
 from ...errors import ConfigurationError
+from ...event import Event
 from ...function import Function, Manifest
 from ...outcome import Outcome
 from ..carried import Carried
@@ -77,14 +77,13 @@ class Destinations:
 
 
 def _unwritable(path: Path) -> str | None:
-    """Why nothing can be appended there."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        return os.strerror(error.errno) if error.errno else str(error)
+    """Why nothing can be appended there, as far as can be seen without trying."""
     if path.is_dir():
         return os.strerror(errno.EISDIR)
-    return None if os.access(path if path.exists() else path.parent, os.W_OK) else "it is not writable"
+    there = next(each for each in (path, *path.parents) if each.exists())
+    if there != path and not there.is_dir():
+        return f"{there} is no folder"
+    return None if os.access(there, os.W_OK) else f"{there} is not writable"
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,8 +19,9 @@ MEMORY = "memory:"
 APPLICATION = 0x464E4642
 """`FNFB`: by this, SQLite files tell whose they are."""
 
-PATIENCE = 10_000
-"""Milliseconds to wait for another process that writes."""
+PATIENCE, LOOK = 10.0, 0.002
+"""Seconds to wait for another process that writes, and from one look whether it is done to the next. SQLite's own
+looks are up to 100 ms apart, and replies are to be written within 50."""
 
 # What many invocations have in common is one of `kinds`. Times are UTC, and end in their unit.
 SCHEMA = """
@@ -109,8 +111,14 @@ def _create(path: Path, app: str) -> None:
 def _connect(name: str) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
     connection = apsw.Connection(name, flags=flags)
-    connection.set_busy_timeout(PATIENCE)
+    connection.set_busy_handler(_wait)
     return connection
+
+
+def _wait(looks: int) -> bool:
+    """Whether to look once more whether another process is done."""
+    time.sleep(LOOK)
+    return looks * LOOK < PATIENCE
 
 
 def _is_empty(connection: apsw.Connection) -> bool:
@@ -142,7 +150,7 @@ def _read_only(name: str, options: str) -> apsw.Connection:
     uri = name if name.startswith("file:") else f"{Path(name).absolute().as_uri()}{options}"
     # One that may not write at all would leave the files of the log beside the ledger.
     connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI)
-    connection.set_busy_timeout(PATIENCE)
+    connection.set_busy_handler(_wait)
     connection.pragma("query_only", True)
     connection.pragma("user_version")
     return connection
