@@ -107,7 +107,8 @@ def _new(before: set[str]) -> list[str]:
 
 def _is_pooled(thread: threading.Thread) -> bool:
     """Whether it belongs to a pool that anyio, trio or asyncio keeps for who asks."""
-    return type(thread).__name__ == "WorkerThread" or thread.name.startswith(("Trio thread", "asyncio_"))
+    is_trios = thread.daemon and " from " in thread.name  # As trio names one while it works; "Trio thread" before.
+    return is_trios or type(thread).__name__ == "WorkerThread" or thread.name.startswith(("Trio thread", "asyncio_"))
 
 
 def _files() -> list[str]:
