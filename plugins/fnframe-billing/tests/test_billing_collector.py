@@ -197,11 +197,10 @@ async def test_a_running_app_sends_what_it_used_and_the_next_what_was_left(serve
         first = [(await running.invoke("order", {"customer": "acme"})).report.request_id for _ in range(3)]
         await running.enqueue("order", {"customer": "zeta"})
         await running.drained()
-    taken = server.taken()
-    assert {f"{id_}:1" for id_ in first} < {event["id"] for event in taken}
-    assert [event["subject"] for event in taken].count("zeta") == 1
-    assert {event["source"] for event in taken} == {"eu-1"}
-    assert len({event["id"] for event in taken}) == len(taken) == 4
+    taken = {event["id"]: event for event in server.taken()}  # One that was on its way at the end is sent again.
+    assert {f"{id_}:1" for id_ in first} < set(taken)
+    assert sorted(event["subject"] for event in taken.values()) == ["acme", "acme", "acme", "zeta"]
+    assert {event["source"] for event in taken.values()} == {"eu-1"}
     server.answers = [(500, {})] * 1000
     async with run_target(shop) as running:
         last = (await running.invoke("order", {"customer": "acme"})).report.request_id
