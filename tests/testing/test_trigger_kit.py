@@ -88,7 +88,7 @@ def impatient(monkeypatch):
     """What never comes is not waited for as long as it is elsewhere."""
     monkeypatch.setattr(served, "READY", 0.5)
     monkeypatch.setattr(served, "END", 0.5)
-    monkeypatch.setattr("fnframe.testing.triggers.running.PATIENCE", 0.1)
+    monkeypatch.setattr("fnframe.testing.triggers.running.LOOKS", 150)
     monkeypatch.setattr("fnframe.testing.triggers.obligation.PATIENCE", 1.0)
 
 

@@ -228,10 +228,10 @@ async def test_init_that_failed_is_tried_once_more_within_the_invocation(running
     outcome = await running.invoke("second_try", 1)
     assert outcome.unwrap() == "once"  # In the same temporary directory.
     assert outcome.report.init_duration_ms is None
+    assert outcome.report.duration_ms >= 20, "the second try is part of it"
     assert "RuntimeError: the first time" in heard.of_init("second_try")
     warm = await running.invoke("second_try", 1)
     assert warm.report.environment_id == outcome.report.environment_id
-    assert warm.report.duration_ms < outcome.report.duration_ms
 
 
 async def test_the_second_try_is_under_the_functions_timeout(running):
