@@ -256,6 +256,40 @@ async def test_wrong_answers_of_a_runtime_are_refused(running, heard):
     assert (await running.invoke("stubborn", 1)).report.environment_id == outcome.report.environment_id
 
 
+@pytest.mark.parametrize(
+    ("event", "error_type", "answered"),
+    [
+        ("mode", "Runtime.InvalidResponseModeHeader", '400, \'{"errorMessage":"Invalid response mode'),
+        ("trailer", "Late", "HTTP/1.1 202 Accepted"),
+    ],
+)
+async def test_odd_answers_fail_the_invocation_alone(running, heard, event, error_type, answered):
+    """A mode that there is none of, and an error that is no base64."""
+    outcome = await running.invoke("odd", event)
+    assert outcome.error_type == error_type
+    assert answered in heard.of(outcome)
+    assert (await running.invoke("odd", "bytes")).report.environment_id == outcome.report.environment_id
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "error_type"),
+    [
+        ("half", "HTTP/1.1 400", "TruncatedHTTPRequest"),
+        ("length", "HTTP/1.1 400", "TruncatedHTTPRequest"),
+        ("chunk", "HTTP/1.1 400", "TruncatedHTTPRequest"),
+        ("bytes", "HTTP/1.1 400", "TruncatedHTTPRequest"),
+        ("init", "403", "State transition from Running to InitError failed for runtime."),
+        ("path", "404", "NotFound"),
+        ("method", "404", "NotFound"),
+    ],
+)
+async def test_odd_requests_are_refused_and_harm_nothing(running, event, status, error_type):
+    outcome = await running.invoke("odd", event)
+    told = str(outcome.unwrap())
+    assert status in told
+    assert error_type in told
+
+
 async def test_children_of_a_runtime_are_no_reason_to_end_it(running):
     first, second = [await running.invoke("strays", 1) for _ in range(2)]
     assert second.report.environment_id == first.report.environment_id

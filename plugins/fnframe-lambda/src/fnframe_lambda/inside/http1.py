@@ -5,6 +5,7 @@ A server library would bring an event loop, and take most of the time of a short
 
 from __future__ import annotations
 
+import re
 import socket
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ short request takes 60."""
 LONGEST_HEAD = 2 * 1024 * 1024
 """Bytes: a cause for X-Ray may be a megabyte."""
 LINE = b"\r\n"
+HEX = re.compile(rb"[0-9A-Fa-f]{1,8}")
 
 
 class BadRequest(Exception):
@@ -50,6 +52,11 @@ class Connection:
 
     def close(self) -> None:
         self._socket.close()
+
+    @property
+    def is_amid_request(self) -> bool:
+        """Whether a request has begun and is not whole."""
+        return self._head is not None or bool(self._data)
 
     def receive(self) -> bool:
         """Take what is there; False at the end."""
@@ -120,10 +127,10 @@ class Connection:
             end = self._data.find(LINE, place)
             if end < 0:
                 return None, b""
-            try:
-                size = int(self._data[place:end].partition(b";")[0], 16)
-            except ValueError:
-                raise BadRequest("a chunk has no size") from None
+            digits = bytes(self._data[place:end].partition(b";")[0]).strip()
+            if not HEX.fullmatch(digits):
+                raise BadRequest("a chunk has no size")
+            size = int(digits, 16)
             place = end + 2
             if size == 0:
                 break

@@ -7,6 +7,7 @@ deadline, memory limit and output as for every environment; this process hands e
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import socket
@@ -33,6 +34,8 @@ Reply = tuple[bytes, bytes, bytes]
 
 ROOT = b"/2018-06-01/runtime/"
 JSON = b"Content-Type: application/json; charset=utf-8\r\n"
+MODES = (b"streaming", b"buffered")
+_OUTCOME = re.compile(rb"invocation/([^/]+)/(response|error)")
 ACCEPTED: Reply = b"202 Accepted", b'{"status":"OK"}\n', JSON
 
 
@@ -72,6 +75,7 @@ class RuntimeFunction:
         self._call: Call | None = None
         self._result: Answer | Problem | None = None
         self._init_problem: Problem | None = None
+        self._begun = False
         self._busy = True
         signal.signal(signal.SIGCHLD, lambda *_: self._look_at_child())
 
@@ -83,6 +87,7 @@ class RuntimeFunction:
                     raise self._init_problem
                 self._child.end_like_it()
         self._child.used()
+        self._begun = True
         self._busy = False
 
     def __call__(self, call: Call) -> Answer:
@@ -115,7 +120,7 @@ class RuntimeFunction:
         if self._shape is not None and self._shape.answer is not None and result.content_type == "application/json":
             try:
                 result = self._shape.answer(msgspec.json.decode(result.payload))
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise Problem("Function.InvalidResponse", f"the answer is no JSON: {error}", used=used) from None
             except Problem as problem:
                 problem.used = used
@@ -145,6 +150,8 @@ class RuntimeFunction:
         try:
             while (request := connection.request()) is not None:
                 self._answer(connection, request)
+            if not is_open and connection.is_amid_request:
+                raise BadRequest("it ends before it is whole")
         except BadRequest:
             connection.answer(b"400 Bad Request", _error("TruncatedHTTPRequest", "the request is no HTTP"), JSON)
             is_open = False
@@ -162,10 +169,9 @@ class RuntimeFunction:
         elif what == (b"GET", b"invocation/next"):
             self._next(connection)
         elif what == (b"POST", b"init/error"):
-            self._init_problem = _problem(request)
-            connection.answer(*ACCEPTED)
-        elif request.method == b"POST" and what[1].startswith(b"invocation/"):
-            connection.answer(*self._take(request, *what[1].split(b"/")[1:]))
+            connection.answer(*self._take_init_error(request))
+        elif request.method == b"POST" and (found := _OUTCOME.fullmatch(what[1])) is not None:
+            connection.answer(*self._take(request, *found.groups()))
         else:
             connection.answer(b"404 Not Found", _error("NotFound", "the Runtime API has no such path"), JSON)
 
@@ -175,17 +181,25 @@ class RuntimeFunction:
         else:
             self._waiting = connection
 
-    def _take(self, request: Request, request_id: bytes = b"", kind: bytes = b"", *_: bytes) -> Reply:
+    def _take_init_error(self, request: Request) -> Reply:
+        """The runtime says why it cannot begin, and what it is answered: once it has begun, that is too late."""
+        if self._begun:
+            return _not_allowed("Ready" if self._call is None else "Running", "InitError")
+        self._init_problem = _problem(request)
+        return ACCEPTED
+
+    def _take(self, request: Request, request_id: bytes, kind: bytes) -> Reply:
         """The runtime answers an invocation; what it is answered itself."""
         if self._call is None or request_id.decode("latin-1") != self._call.request_id:
             return b"400 Bad Request", _error("InvalidRequestID", "Invalid request ID"), JSON
         if self._result is not None:
             name = "InvocationResponse" if kind == b"response" else "InvocationErrorResponse"
-            problem = (
-                f"State transition from RuntimeResponseSentState to {name} failed for runtime. Error: State transition "
-                "is not allowed"
-            )
-            return b"403 Forbidden", _error("InvalidStateTransition", problem), JSON
+            return _not_allowed("RuntimeResponseSentState", name)
+        mode = request.header(b"lambda-runtime-function-response-mode")
+        if kind == b"response" and mode is not None and mode.lower() not in MODES:
+            problem = f"Invalid response mode: {mode.decode('latin-1')!r}"
+            self._result = Problem("Runtime.InvalidResponseModeHeader", problem)
+            return b"400 Bad Request", _error("InvalidFunctionResponseMode", problem), JSON
         if kind == b"error" or request.header(b"lambda-runtime-function-error-type") is not None:
             self._result = _problem(request)
             return ACCEPTED
@@ -235,7 +249,10 @@ def _problem(request: Request) -> Problem:
     body = request.body
     trailer = request.header(b"lambda-runtime-function-error-body")
     if trailer is not None:
-        body = base64.b64decode(trailer)
+        try:
+            body = base64.b64decode(trailer)
+        except ValueError:  # Of which nothing can be told but its type.
+            body = b""
     told = (request.header(b"lambda-runtime-function-error-type") or b"").decode("latin-1")
     try:
         fields: Any = msgspec.json.decode(body)
@@ -264,6 +281,12 @@ def _elsewhere(path: bytes) -> Reply:
     if b"/telemetry" in path or b"/logs" in path:
         return b"202 Accepted", _error("Telemetry.NotSupported", "Telemetry API is not supported"), JSON
     return b"404 Not Found", _error("NotFound", "extensions are not served"), JSON
+
+
+def _not_allowed(before: str, after: str) -> Reply:
+    """The runtime does what it may not do now."""
+    problem = f"State transition from {before} to {after} failed for runtime. Error: State transition is not allowed"
+    return b"403 Forbidden", _error("InvalidStateTransition", problem), JSON
 
 
 def _error(error_type: str, message: str) -> bytes:

@@ -30,3 +30,4 @@ app.lambda_function("strays", runtime="provided", command=["sh", "runtime.sh", "
 app.lambda_function("dies_idle", runtime="provided", command=["sh", "runtime.sh", "dies_idle"])
 app.lambda_function("streams", runtime="provided", command=["node", "runtime.mjs", "streams"], memory=256)
 app.lambda_function("stubborn", runtime="provided", command=["sh", "runtime.sh", "stubborn"])
+app.lambda_function("odd", runtime="provided", command=[sys.executable, "odd.py"], timeout=10)
