@@ -19,6 +19,7 @@ from fnframe_cron import Tick
 from lambda_client import read
 
 from fnframe import Event, hookimpl
+from fnframe.batch_event import Item, Origin, batch_event
 from fnframe.event import now
 from fnframe.runtime.running import run_target
 
@@ -295,6 +296,17 @@ async def test_changes_of_a_table(running, seen):
     assert third.dynamodb.keys == {"id": "a"}
     assert fourth.dynamodb.keys == {"id": "a"}
     assert fourth.dynamodb.new_image == {"only": "an image"}
+
+
+@pytest.mark.parametrize("function", ["table", "node_table"])
+async def test_data_that_has_no_such_shape_fails_its_invocation_alone(running, function):
+    """In an executable of its own, the environment ended with it, and told that the runtime had exited."""
+    origin = Origin("stream:changes", (Item("1", 1, 0.0, "a", 1),), partition=0)
+    bad = batch_event("1", "fnframe.stream.batch", origin, [b'{"Keys": 1}'])
+    first, second = [await running.invoke(function, event=bad) for _ in range(2)]
+    assert first.error_type == "Runtime.UnmarshalError"
+    assert first.message.startswith("an event of stream:changes cannot be told in the format 'aws:dynamodb': ")
+    assert second.report.environment_id == first.report.environment_id
 
 
 async def test_a_schedule(running):

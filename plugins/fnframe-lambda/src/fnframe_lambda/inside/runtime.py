@@ -91,9 +91,13 @@ class RuntimeFunction:
         self._busy = False
 
     def __call__(self, call: Call) -> Answer:
+        try:
+            shape = shape_of(call.event, self._format, call.request_id, ACCOUNT)
+        except Problem as problem:
+            problem.used = self._child.used()
+            raise
         self._busy = True
         self._call, self._result = call, None
-        shape = shape_of(call.event, self._format, call.request_id, ACCOUNT)
         self._payload = call.event.data if shape is None else msgspec.json.encode(shape.event)
         self._shape = shape
         self._child.begin()

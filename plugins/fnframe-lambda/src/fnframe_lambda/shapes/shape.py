@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fnframe.provider import Problem
+
 from ..origin import EVENT_TYPE
 
 if TYPE_CHECKING:
@@ -31,9 +33,21 @@ class Shape(NamedTuple):
 
 
 def shape_of(event: Event, wanted: EventFormat, request_id: str, account: Account) -> Shape | None:
-    """The shape of an event; None for one that goes to the handler as it is: what a caller sent itself."""
+    """The shape of an event; None for one that goes to the handler as it is: what a caller sent itself.
+
+    Raises `Problem` for data that has none in it: a change of a table, say, whose image is a number.
+    """
     if wanted == "data" or event.type == EVENT_TYPE:
         return None
+    try:
+        return _shape_of(event, wanted, request_id, account)
+    except Exception as error:  # Whoever sent the event wrote its data.
+        form = "as AWS sends it" if wanted == "aws" else f"in the format {wanted!r}"
+        problem = f"an event of {event.source} cannot be told {form}: {type(error).__name__}: {error}"
+        raise Problem("Runtime.UnmarshalError", problem) from None
+
+
+def _shape_of(event: Event, wanted: EventFormat, request_id: str, account: Account) -> Shape | None:
     # Each in a module of its own, which only a function with such events imports.
     if wanted == "aws:sns":
         from .notification import sns

@@ -13,14 +13,9 @@ app = App("shapes")
 app.lambda_function("any", Http("ANY /any/{rest:path}"), handler="handlers.seen")
 app.lambda_function("answers", Http("POST /answers"), handler="handlers.answers")
 app.lambda_function("mangum", Http("ANY /web/{rest:path}"), handler="web.handler", memory=256)
-app.lambda_function(
-    "node",
-    Http("POST /node"),
-    runtime="provided",
-    command=["node", "../shop/runtime.mjs", "does"],
-    memory=256,
-    timeout=30,
-)
+NODE = {"runtime": "provided", "command": ["node", "../shop/runtime.mjs", "does"], "memory": 256, "timeout": 30}
+app.lambda_function("node", Http("POST /node"), **NODE)
+app.lambda_function("node_table", event_format="aws:dynamodb", **NODE)
 app.lambda_function("plain", Http("POST /plain"), handler="handlers.seen", event_format="data")
 app.lambda_function("bus", Http("POST /bus"), handler="handlers.seen", event_format="aws:eventbridge")
 app.lambda_function("files", Files("uploads"), handler="handlers.seen")
