@@ -279,6 +279,22 @@ def test_the_apps_own_functions_are_told_of_and_left_alone(aws):
     assert told["Runtime"].startswith("python3.")
     assert aws.list_versions_by_function(FunctionName="declared")["Versions"][0]["Version"] == "$LATEST"
     assert aws.get_function_configuration(FunctionName="native", Qualifier="$LATEST")["Handler"] == "native"
+    for name in ("declared", "native"):
+        for members, look in (
+            ("Aliases", aws.list_aliases),
+            ("FunctionUrlConfigs", aws.list_function_url_configs),
+            ("FunctionEventInvokeConfigs", aws.list_function_event_invoke_configs),
+            ("ProvisionedConcurrencyConfigs", aws.list_provisioned_concurrency_configs),
+        ):
+            assert look(FunctionName=name)[members] == [], "nothing was set for it"
+        for look in (
+            lambda name: aws.get_alias(FunctionName=name, Name="live"),
+            lambda name: aws.get_function_url_config(FunctionName=name),
+            lambda name: aws.get_function_event_invoke_config(FunctionName=name),
+            lambda name: aws.get_provisioned_concurrency_config(FunctionName=name, Qualifier="1"),
+        ):
+            with refused("ResourceNotFoundException", 404):
+                look(name)
     for change in (
         lambda: aws.update_function_configuration(FunctionName="declared", Timeout=9),
         lambda: aws.delete_function(FunctionName="native"),

@@ -189,6 +189,53 @@ def handler(event, context):
                 await anyio.sleep(0.005)
 
 
+async def test_two_processes_do_not_undo_what_the_other_did(write_app, tmp_path):
+    """Who was overtaken is told so, and goes on with what the other made. It went on with its own view, so that its
+    second try put that in the other's place."""
+    settings = {"engine": "sqlite:///engine.db"}
+    folder = write_app(APP)
+    made = f"{FUNCTIONS}/made"
+    async with run_target(folder, settings=settings) as one, run_target(folder, settings=settings) as two:
+        async with client_of(one) as first, client_of(two) as second:
+            assert (await first.post(FUNCTIONS, json=described("made"))).status_code == 201
+            theirs = described("made", "def handler(event, context):\n    return 'theirs'\n")
+            refused = await second.post(FUNCTIONS, json=theirs)
+            assert refused.status_code == 409
+            assert refused.json()["message"] == (
+                "The operation cannot be performed at this time. An update is in progress for resource: "
+                "arn:aws:lambda:us-east-1:000000000000:function:made"
+            )
+            again = await second.post(FUNCTIONS, json=theirs)
+            assert (again.status_code, again.json()["message"]) == (409, "Function already exist: made")
+            assert (await second.post(f"{made}/invocations", content=b"1")).json() == [1]
+
+            await first.put(f"{made}/configuration", json={"Timeout": 7})
+            for status in (409, 200):
+                update = await second.put(f"{made}/configuration", json={"MemorySize": 256})
+                assert update.status_code == status
+            assert (update.json()["Timeout"], update.json()["MemorySize"]) == (7, 256)
+
+            await second.delete(made)
+            update = await first.put(f"{made}/configuration", json={"Timeout": 8})
+            assert update.status_code == 409
+            assert (await first.post(f"{made}/invocations", content=b"1")).status_code == 404
+            assert {function.name for function in one.manifest.functions} == {"own"}
+
+
+async def test_an_archive_that_another_process_needs_is_kept(write_app, tmp_path):
+    """Both made a function of the same archive, and one of them deleted its own: the other's did not start again."""
+    settings = {"engine": "sqlite:///engine.db"}
+    folder = write_app(APP)
+    async with run_target(folder, settings=settings) as one, run_target(folder, settings=settings) as two:
+        async with client_of(one) as first, client_of(two) as second:
+            stays = described("stays")
+            await first.post(FUNCTIONS, json=stays)
+            await second.post(FUNCTIONS, json=stays | {"FunctionName": "goes"})
+            assert (await second.delete(f"{FUNCTIONS}/goes")).status_code == 204
+    async with run_target(folder, settings=settings) as running, client_of(running) as http:
+        assert (await http.post(f"{FUNCTIONS}/stays/invocations", content=b"1")).json() == [1]
+
+
 async def test_an_app_that_changed_while_it_was_away(write_app, tmp_path, caplog):
     """Of what was made before, that which cannot be served any more is told of, and the rest is served."""
     settings = {"engine": "sqlite:///engine.db", "max_environments": 3}

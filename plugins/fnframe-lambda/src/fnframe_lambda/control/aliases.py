@@ -41,13 +41,13 @@ async def create(plane: Plane, request: Request, function: str) -> Answer:
 
 async def get(plane: Plane, request: Request, function: str, alias: str) -> Answer:
     """`GET /2015-03-31/functions/{FunctionName}/aliases/{Name}`"""
-    record = plane.record(plane.named(function).name)
+    record = plane.record(plane.named(function).name, looking=True)
     return json_answer(200, _view(plane, record.name, alias, _alias(plane, record, alias)))
 
 
 async def list_(plane: Plane, request: Request, function: str) -> Answer:
     """`GET /2015-03-31/functions/{FunctionName}/aliases`"""
-    record = plane.record(plane.named(function).name)
+    record = plane.record(plane.named(function).name, looking=True)
     version = request.query().get("FunctionVersion")
     names = [name for name, alias in sorted(record.aliases.items()) if version is None or version in alias.versions()]
     return page(request, "Aliases", names, str, lambda name: _view(plane, record.name, name, record.aliases[name]))

@@ -109,7 +109,7 @@ async def delete_provisioned(plane: Plane, request: Request, function: str) -> A
 
 
 def _listed(plane: Plane, request: Request, function: str) -> Answer:
-    record = plane.record(plane.named(function).name)
+    record = plane.record(plane.named(function).name, looking=True)
 
     def view(qualifier: str) -> dict[str, Any]:
         arn = {"FunctionArn": plane.account.function_arn(record.name, qualifier)}
@@ -122,7 +122,7 @@ def _qualified(plane: Plane, request: Request, function: str) -> tuple[Record, s
     name, qualifier = plane.named(function, request.query().get("Qualifier"))
     refuse([(None, "qualifier", "Member must not be null")] if qualifier is None else [])
     assert qualifier is not None
-    record = plane.record(name)
+    record = plane.record(name, looking=request.method == "GET")
     if record.version(qualifier) is None:
         raise missing(plane.account, name, qualifier)
     return record, qualifier

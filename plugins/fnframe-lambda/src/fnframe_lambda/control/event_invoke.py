@@ -48,9 +48,9 @@ async def delete(plane: Plane, request: Request, function: str) -> Answer:
 async def list_(plane: Plane, request: Request, function: str) -> Answer:
     """`GET /2019-09-25/functions/{FunctionName}/event-invoke-config/list`"""
     name = plane.named(function).name
-    if name not in plane.store.functions:
+    if name not in plane.store.functions and plane.declared(name) is None:
         raise not_found("The function doesn't exist.")
-    record = plane.record(name)
+    record = plane.record(name, looking=True)
 
     def view(qualifier: str) -> dict[str, Any]:
         return _view(plane, name, qualifier, record.on_events[qualifier])
@@ -96,7 +96,7 @@ def _qualified(plane: Plane, request: Request, function: str) -> tuple[Record, s
         if request.method in ("PUT", "POST"):
             raise not_found("The function doesn't exist.")
         raise _none(plane, name, qualifier or LATEST)
-    record = plane.record(name)
+    record = plane.record(name, looking=request.method == "GET")
     if record.version(qualifier) is None:
         raise not_found("The function doesn't exist.")
     return record, qualifier or LATEST

@@ -15,8 +15,9 @@ from ..wire import ApiError, conflict, invalid
 from .arns import destination_of
 from .code import Codes
 from .feeding import Feeding
+from .records import Configuration, Record
 from .served import Surroundings, functions_of, served_name
-from .store import Store
+from .store import Overtaken, Store
 
 if TYPE_CHECKING:
     from fnframe import Function
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ..names import Account
     from ..provider import LambdaSettings
     from ..resolve import Named
-    from .records import Record
 
 log = logging.getLogger("fnframe.lambda")
 
@@ -41,7 +41,7 @@ class Plane:
     def __init__(self, running: RunningApp, account: Account, settings: LambdaSettings) -> None:
         self.running = running
         self.account = account
-        self.store = Store(running)
+        self.store = Store(running, account)
         self.codes = Codes(self.store, running.scratch)
         self.changing = anyio.Lock()
         self.feeding = Feeding(self)
@@ -57,6 +57,8 @@ class Plane:
         """Serve again what was made before. What cannot be, since the app has changed meanwhile, is logged and left."""
         await self.store.load()
         records = list(self.store.functions.values())
+        if not records:
+            return
         try:
             await self._serve_again(records)
         except ApiError:  # One after the other, to find whose it is.
@@ -66,15 +68,17 @@ class Plane:
                     await self._serve_again([*good, record])
                     good.append(record)
                 except ApiError as error:
-                    log.error("function %r, made by Lambda's API, is not served: %s", record.name, error)  # noqa: TRY400
-                    del self.store.functions[record.name]
+                    self._leave(record.name, error)
             await self._serve_again(good)
+
+    def _leave(self, name: str, error: ApiError) -> None:
+        log.error("function %r, made by Lambda's API, is not served: %s", name, error)
+        self.store.functions.pop(name, None)
 
     async def _serve_again(self, records: list[Record]) -> None:
         for digest in {digest for record in records for digest in record.digests()}:
             await self.codes.restore(digest)
-        if records:
-            await self._serve(records)
+        await self._serve(records)
 
     def sources_changed(self) -> None:
         """Poll for the event source mappings as they are now."""
@@ -88,6 +92,10 @@ class Plane:
         try:
             await self._serve([*others, record])
             await self.store.save(record)
+        except Overtaken:
+            with anyio.CancelScope(shield=True):
+                await self._follow(record)
+            raise
         except BaseException:
             with anyio.CancelScope(shield=True):
                 if before is None:
@@ -100,6 +108,15 @@ class Plane:
         if before is not None:
             await self.store.drop_archives(set(before.digests()) - set(record.digests()))
 
+    async def _follow(self, record: Record) -> None:
+        """Another process made something else of a function than this record: serve that."""
+        try:
+            await self._serve_again(list(self.store.functions.values()))
+        except ApiError as error:
+            self._leave(record.name, error)
+            await self._serve(list(self.store.functions.values()))
+        await self.store.drop_archives(set(record.digests()))
+
     async def remove(self, record: Record) -> None:
         """Forget a function."""
         await self.store.remove(record)
@@ -110,14 +127,17 @@ class Plane:
         """A function as a request names it. Raises `ApiError`."""
         return named(text, qualifier, self.account)
 
-    def record(self, name: str, qualifier: str | None = None) -> Record:
-        """What is remembered of a function. Raises `ApiError` where there is none, or where it is the app's own."""
+    def record(self, name: str, *, looking: bool = False) -> Record:
+        """What is remembered of a function. Raises `ApiError` where there is none, or where it is the app's own: unless
+        somebody is only `looking`, for whom that is one of which nothing was set."""
         record = self.store.functions.get(name)
         if record is not None:
             return record
         declared = self.declared(name)
         if declared is None:
-            raise missing(self.account, name, qualifier)
+            raise missing(self.account, name, None)
+        if looking:
+            return Record(name=name, latest=Configuration(code="", code_size=0, handler="", runtime="", role=""))
         raise conflict(f"The function {name} is declared at {declared.where}, and cannot be changed by the API")
 
     def declared(self, name: str) -> Function | None:

@@ -10,7 +10,9 @@ import msgspec
 
 from fnframe.event import new_id, now
 
-from ..names import LATEST
+from ..names import LATEST, Account
+
+MAPPING_ARN = ":event-source-mapping:"
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +129,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         alias = self.aliases.get(qualifier)
         return self.published.get(qualifier) if alias is None else self.version(alias.version)
 
+    def arn(self, account: Account) -> str:
+        return account.function_arn(self.name)
+
     def digests(self) -> Iterator[str]:
         """The archives that it needs."""
         return (configuration.code for configuration in self.versions())
@@ -155,6 +160,9 @@ class EventSource(msgspec.Struct, frozen=True, kw_only=True):
     on_failure: str | None = None
     tags: dict[str, str] = {}
     modified: float = 0.0
+
+    def arn(self, account: Account) -> str:
+        return f"arn:aws:lambda:{account.region}:{account.id}{MAPPING_ARN}{self.uuid}"
 
 
 def stamp() -> str:

@@ -6,13 +6,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..wire import conflict
+from ..wire import ApiError
 from .records import EventSource, Record
 
 if TYPE_CHECKING:
     from fnframe.lifespan import RunningApp
 
+    from ..names import Account
+
 FUNCTION, MAPPING = "function:", "mapping:"
+
+
+class Overtaken(ApiError):
+    """Another process that shares the engine changed a record since it was read; by now it is read again."""
+
+    def __init__(self, arn: str) -> None:
+        text = f"The operation cannot be performed at this time. An update is in progress for resource: {arn}"
+        super().__init__(409, "ResourceConflictException", text)
 
 
 class Store:
@@ -22,7 +32,8 @@ class Store:
     was read, it is read again, and the caller has to ask once more.
     """
 
-    def __init__(self, running: RunningApp) -> None:
+    def __init__(self, running: RunningApp, account: Account) -> None:
+        self._account = account
         self._state = running.state("lambda")
         self._archives = running.state("lambda-code")
         self.functions: dict[str, Record] = {}
@@ -35,13 +46,12 @@ class Store:
             self._learn(key, value)
 
     async def save(self, kept: Record | EventSource) -> None:
-        """Keep a record in place of what is known of it. Raises `ApiError` (409)."""
+        """Keep a record in place of what is known of it. Raises `Overtaken`."""
         key = _key(kept)
         value = msgspec.json.encode(kept)
         if not await self._state.compare_and_set(key, self._known.get(key), value):
             await self._read_again(key)
-            text = f"The operation cannot be performed at this time. An update is in progress for resource: {key}"
-            raise conflict(text)
+            raise Overtaken(kept.arn(self._account))
         self._learn(key, value)
 
     async def remove(self, kept: Record | EventSource) -> None:
@@ -56,8 +66,12 @@ class Store:
         return await self._archives.get(digest)
 
     async def drop_archives(self, digests: set[str]) -> None:
-        """Forget those of these archives that no function needs."""
-        needed = {digest for record in self.functions.values() for digest in record.digests()}
+        """Forget those of these archives that no function needs: neither one of this process nor of another that
+        shares the engine."""
+        if not digests:
+            return
+        kept = [_record(value) for key, value in await self._state.items() if key.startswith(FUNCTION)]
+        needed = {digest for record in (*self.functions.values(), *kept) for digest in record.digests()}
         for digest in digests - needed:
             await self._archives.delete(digest)
 
@@ -71,7 +85,7 @@ class Store:
     def _learn(self, key: str, value: bytes) -> None:
         self._known[key] = value
         if key.startswith(FUNCTION):
-            self.functions[key.removeprefix(FUNCTION)] = msgspec.json.decode(value, type=Record)
+            self.functions[key.removeprefix(FUNCTION)] = _record(value)
         elif key.startswith(MAPPING):
             self.mappings[key.removeprefix(MAPPING)] = msgspec.json.decode(value, type=EventSource)
 
@@ -79,6 +93,10 @@ class Store:
         self._known.pop(key, None)
         self.functions.pop(key.removeprefix(FUNCTION), None)
         self.mappings.pop(key.removeprefix(MAPPING), None)
+
+
+def _record(value: bytes) -> Record:
+    return msgspec.json.decode(value, type=Record)
 
 
 def _key(kept: Record | EventSource) -> str:

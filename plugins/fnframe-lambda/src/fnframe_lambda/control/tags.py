@@ -10,8 +10,7 @@ from ..wire import Answer, json_answer
 from . import bodies
 from .checks import LARGEST_BODY, check_tags
 from .mappings import mapping_of
-from .records import Record
-from .views import MAPPING_ARN
+from .records import MAPPING_ARN, Record
 
 if TYPE_CHECKING:
     from ..request import Request

@@ -68,7 +68,7 @@ async def delete(plane: Plane, request: Request, function: str) -> Answer:
 
 async def list_(plane: Plane, request: Request, function: str) -> Answer:
     """`GET /2021-10-31/functions/{FunctionName}/urls`"""
-    record = plane.record(plane.named(function).name)
+    record = plane.record(plane.named(function).name, looking=True)
     return page(
         request,
         "FunctionUrlConfigs",
@@ -83,7 +83,7 @@ def _qualified(plane: Plane, request: Request, function: str) -> tuple[Record, s
     """The function, and the alias that was asked for, or `$LATEST`. Raises `ApiError`."""
     name, qualifier = plane.named(function, request.query().get("Qualifier"))
     refuse(matching(qualifier, "qualifier", r"(?!^\d+$)[0-9a-zA-Z-_$]+", 128))
-    record = plane.record(name)
+    record = plane.record(name, looking=request.method == "GET")
     if qualifier not in (None, LATEST) and qualifier not in record.aliases:
         raise missing(plane.account, name, qualifier)
     return record, qualifier or LATEST

@@ -28,7 +28,6 @@ LISTED: dict[str, str] = {}
 """Lists tell of no state."""
 
 ROLE = "role/fnframe"
-MAPPING_ARN = ":event-source-mapping:"
 
 
 def configuration(
@@ -113,7 +112,7 @@ def event_source(account: Account, mapping: EventSource, state: str = "") -> dic
         "State": state or ("Enabled" if mapping.enabled else "Disabled"),
         "StateTransitionReason": "USER_INITIATED" if source.is_queue else "User action",
         "FunctionResponseTypes": mapping.responses,
-        "EventSourceMappingArn": f"arn:aws:lambda:{account.region}:{account.id}{MAPPING_ARN}{mapping.uuid}",
+        "EventSourceMappingArn": mapping.arn(account),
     }
     if mapping.filters:
         told["FilterCriteria"] = {"Filters": [{"Pattern": pattern} for pattern in mapping.filters]}
