@@ -391,7 +391,18 @@ def test_logging(aws):
     }  # fmt: skip
     response, _ = call(aws, "logged", 1, LogType="Tail")
     records = [json.loads(line) for line in base64.b64decode(response["LogResult"]).decode().splitlines()]
-    assert [record.get("type") or record["message"] for record in records][:2] == ["platform.start", "working"]
+    assert [record.get("type") or record["message"] for record in records][:2] == [
+        "platform.start",
+        "working /aws/lambda/logged",
+    ]
+    group = {"LogFormat": "JSON", "LogGroup": "/mine"}
+    aws.make("logged-plainly", "logs", LoggingConfig=group)
+    assert aws.get_function_configuration(FunctionName="logged-plainly")["LoggingConfig"] == group | {
+        "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO",
+    }  # fmt: skip
+    response, _ = call(aws, "logged-plainly", 1, LogType="Tail")
+    log = base64.b64decode(response["LogResult"]).decode()
+    assert '"message": "working /mine"' in log, "at INFO, as it tells"
 
 
 def archive(*entries):

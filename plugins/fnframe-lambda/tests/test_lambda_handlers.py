@@ -97,7 +97,11 @@ async def test_the_variables_are_lambdas_and_the_functions_own(running, kit):
     assert variables["AWS_LAMBDA_INITIALIZATION_TYPE"] == "on-demand"
     assert variables["AWS_REGION"] == variables["AWS_DEFAULT_REGION"] == "us-east-1"
     assert variables["AWS_EXECUTION_ENV"].startswith("AWS_Lambda_python3.")
-    assert variables["TZ"] == ":UTC"
+    assert (variables["TZ"], variables["LANG"], variables["LC_CTYPE"]) == (":UTC", "en_US.UTF-8", "C.UTF-8")
+    assert variables["PWD"] == folder
+    assert Path(variables["LAMBDA_RUNTIME_DIR"]).is_dir()
+    host, port = variables["_AWS_XRAY_DAEMON_ADDRESS"], variables["_AWS_XRAY_DAEMON_PORT"]
+    assert variables["AWS_XRAY_DAEMON_ADDRESS"] == f"{host}:{port}"
     assert not {"FNFRAME_LAMBDA_ACCOUNT", "AWS_LAMBDA_LOG_FORMAT"} & set(variables)
     other = (await running.invoke("does", "count")).unwrap()
     assert other[2] != seen["log_stream_name"]

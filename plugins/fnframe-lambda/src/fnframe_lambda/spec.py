@@ -36,6 +36,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     event_format: EventFormat = "aws"
     log_format: Literal["Text", "JSON"] = "Text"
     log_level: str = ""
+    log_group: str = ""
     version: str = "$LATEST"
     root: str = ""
     variables: dict[str, str] = {}

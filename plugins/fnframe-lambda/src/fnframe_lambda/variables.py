@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import platform
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 ACCOUNT = "FNFRAME_LAMBDA_ACCOUNT"
 """How the inside learns the account; it is not passed on to handlers."""
+
+JSON_LEVEL = "INFO"
+"""From which level on a function logs whose log format is JSON, unless it says otherwise."""
 
 
 def of_account(account: Account) -> dict[str, str]:
@@ -27,6 +32,8 @@ def of_template(spec: Spec, account: Account, task_root: str) -> dict[str, str]:
         **of_account(account),
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{_runtime(spec)}",
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
+        **_xray_daemon(),
+        "LAMBDA_RUNTIME_DIR": str(Path(__file__).parent / "inside"),
         "LAMBDA_TASK_ROOT": task_root,
         "PWD": task_root,
         "TZ": ":UTC",
@@ -45,14 +52,14 @@ def of_environment(start: Start, spec: Spec) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_NAME": name,
         "AWS_LAMBDA_FUNCTION_VERSION": spec.version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{name}",
+        "AWS_LAMBDA_LOG_GROUP_NAME": spec.log_group or f"/aws/lambda/{name}",
         "AWS_LAMBDA_LOG_STREAM_NAME": f"{dt.datetime.now(dt.UTC):%Y/%m/%d}/[{spec.version}]{stream}",
         "AWS_LAMBDA_INITIALIZATION_TYPE": (
             "provisioned-concurrency" if function.provisioned_concurrency else "on-demand"
         ),
     }
     if spec.log_format == "JSON":
-        variables["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+        variables |= {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": JSON_LEVEL}
     if spec.log_level:
         variables["AWS_LAMBDA_LOG_LEVEL"] = spec.log_level
     return variables
@@ -61,6 +68,15 @@ def of_environment(start: Start, spec: Spec) -> dict[str, str]:
 def function_name(served: str) -> str:
     """A function's own name; what is served for one of its versions bears that behind a `@`."""
     return served.partition("@")[0]
+
+
+def _xray_daemon() -> dict[str, str]:
+    """Where traces go: to this machine's daemon, or to nobody where it has none."""
+    address = os.environ.get("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000")
+    host, _, port = address.rpartition(":")
+    return {
+        "AWS_XRAY_DAEMON_ADDRESS": address, "_AWS_XRAY_DAEMON_ADDRESS": host, "_AWS_XRAY_DAEMON_PORT": port,
+    }  # fmt: skip
 
 
 def _runtime(spec: Spec) -> str:

@@ -79,6 +79,7 @@ def _spec(configuration: Configuration, around: Surroundings) -> Spec:
         runtime=configuration.runtime,
         log_format=configuration.log_format,
         log_level=configuration.application_log_level,
+        log_group=configuration.log_group,
         version=configuration.version,
         root=around.root(configuration.code),
         variables=configuration.variables or {},

@@ -11,6 +11,7 @@ import msgspec
 
 from ..names import LATEST
 from ..spec import spec_of
+from ..variables import JSON_LEVEL
 from .arns import source_of
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def event_source(account: Account, mapping: EventSource, state: str = "") -> dic
 def _logging(name: str, of: Configuration) -> dict[str, str]:
     told = {"LogFormat": of.log_format, "LogGroup": of.log_group or f"/aws/lambda/{name}"}
     if of.log_format == "JSON":
-        told["ApplicationLogLevel"] = of.application_log_level or "INFO"
+        told["ApplicationLogLevel"] = of.application_log_level or JSON_LEVEL
         told["SystemLogLevel"] = of.system_log_level or "INFO"
     return told
 

@@ -43,7 +43,7 @@ def waits(event, context):
 
 
 def logs(event, context):
-    logging.getLogger().info("working")
+    logging.getLogger().info("working %s", context.log_group_name)
     return event
 
 
