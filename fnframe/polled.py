@@ -33,6 +33,9 @@ class PolledTrigger(Trigger, frozen=True, kw_only=True):
     The `filter` sees the `data`, `id` and `key` of each record (in a queue, the group of the message); a queue forgets
     what does not fit.
 
+    With `partial_failures` a handler's answer may name the records that failed (`batch_item_failures`, or Lambda's
+    `batchItemFailures`); without, whatever it returns says that all is done.
+
     A record that ended its environment (memory, exit; not a timeout), or whose host went away, comes alone from then
     on, and after `poison` such ends it is given up on, where it has somewhere to go.
     """
@@ -40,6 +43,7 @@ class PolledTrigger(Trigger, frozen=True, kw_only=True):
     batch_size: int = 10
     window: float = 0.0
     poison: int = POISON
+    partial_failures: bool = True
 
     invocation_type: ClassVar[InvocationType] = "polled"
     has_backlog: ClassVar[bool] = True
@@ -48,6 +52,7 @@ class PolledTrigger(Trigger, frozen=True, kw_only=True):
         self._check("batch_size", 1, 10_000, "records")
         self._check("window", 0, 300, "seconds", whole=False)
         self._check("poison", 1, 1_000, "ends of an environment")
+        self._check_flag("partial_failures")
 
     def identity(self) -> str:
         """How it is polled does not make it another one: a function goes on where it was."""
@@ -73,6 +78,11 @@ class PolledTrigger(Trigger, frozen=True, kw_only=True):
             raise ConfigurationError(f"{kind}: {option} must be a {number} of {unit}, found {value!r}")
         if not low <= value <= high:
             raise ConfigurationError(f"{kind}: {option} must lie between {low:,} and {high:,} {unit}, found {value:,}")
+
+    def _check_flag(self, option: str) -> None:
+        value = getattr(self, option)
+        if not isinstance(value, bool):
+            raise ConfigurationError(f"{type(self).__name__}: {option} must be True or False, found {value!r}")
 
     def _check_optional(self, option: str, low: float, high: float, unit: str, *, whole: bool = True) -> None:
         if getattr(self, option) is not None:
@@ -138,8 +148,7 @@ class StreamTrigger(PolledTrigger, frozen=True, kw_only=True):
                 check_destination(self.on_failure)
             except ValueError as error:
                 raise ConfigurationError(f"{kind}: on_failure {error}") from None
-        if not isinstance(self.bisect, bool):
-            raise ConfigurationError(f"{kind}: bisect must be True or False, found {self.bisect!r}")
+        self._check_flag("bisect")
         if self.tumbling_window and self.lanes > 1:
             problem = f"a tumbling_window has one state for each partition, not {self.lanes}"
             raise ConfigurationError(f"{kind}: {problem}: leave lanes at 1")

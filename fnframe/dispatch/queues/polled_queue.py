@@ -149,9 +149,15 @@ class PolledQueue:
         verdict.dead.append(dead)
         return True
 
+    def _failed_places(self, leases: Sequence[Lease], success: Success) -> set[int]:
+        """Which messages the answer names as failed. Raises `InvalidAnswer`."""
+        if not self._trigger.partial_failures:
+            return set()
+        return set(failures(success, lambda: {lease.message.id: place for place, lease in enumerate(leases)}))
+
     def _judge(self, leases: Sequence[Lease], success: Success, verdict: Verdict) -> None:
         try:
-            failed = set(failures(success, lambda: {lease.message.id: place for place, lease in enumerate(leases)}))
+            failed = self._failed_places(leases, success)
         except InvalidAnswer as problem:
             told = "function %r: its answer fails the whole batch of %d from %s: %s"
             log.warning(told, self._function.name, len(leases), self._function.source, problem)

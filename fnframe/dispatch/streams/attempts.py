@@ -123,7 +123,7 @@ class Attempts:
     async def _judge(self, piece: Piece, event: Event, success: Success) -> None:
         """The function answered: that all is done, or which records failed."""
         try:
-            failed = failures(success, piece.names)
+            failed = failures(success, piece.names) if self._trigger.partial_failures else []
             state = None if self._tumbling is None or piece.closing is not None else state_of(success)
         except InvalidAnswer as problem:
             told = "%s: function %r: its answer fails the whole batch of %d: %s"

@@ -88,6 +88,31 @@ def test_a_queue_delivers_again_what_failed(aws, kept, send):
     aws.delete_function(FunctionName="again")
 
 
+@pytest.mark.parametrize("source", [f"{QUEUE}named", f"{STREAM}named"])
+def test_failures_are_named_only_where_the_mapping_says_so(aws, kept, send, source):
+    """In the order of a group, or of a key: what comes next says that what came before is over."""
+    function = f"names-{source.split(':')[2]}"
+    target = "named" if source.startswith(QUEUE) else "stream:named"
+    start = {} if source.startswith(QUEUE) else {"StartingPosition": "TRIM_HORIZON", "MaximumRetryAttempts": 1}
+    aws.make(function, "names", Environment=kept.variables)
+    made = aws.create_event_source_mapping(EventSourceArn=source, FunctionName=function, BatchSize=1, **start)
+    send(target, 1, 2, key="k")
+
+    def bodies():
+        return [
+            int(record["body"] if "body" in record else base64.b64decode(record["kinesis"]["data"]))
+            for record in kept.records()
+        ]
+
+    until(lambda: 2 in bodies())
+    assert bodies() == [1, 2]
+    told = aws.update_event_source_mapping(UUID=made["UUID"], FunctionResponseTypes=["ReportBatchItemFailures"])
+    assert told["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    send(target, 3, 4, key="k")
+    until(lambda: bodies().count(4) == 2)
+    assert bodies() == [1, 2, 3, 3, 4, 4]
+
+
 def test_filters_see_records_as_those_of_sqs(aws, kept, send):
     aws.make("chosen", "keeps", Environment=kept.variables)
     patterns = [{"body": {"size": [{"numeric": [">", 10]}]}}, {"body": ["go"]}]

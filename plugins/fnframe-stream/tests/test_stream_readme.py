@@ -49,6 +49,7 @@ def test_the_settings_and_their_defaults():
         ({"start": True}, "found True"),
         ({"lanes": 11}, "Stream: lanes must lie between 1 and 10 lanes, found 11"),
         ({"bisect": 1}, "Stream: bisect must be True or False, found 1"),
+        ({"partial_failures": "no"}, "Stream: partial_failures must be True or False, found 'no'"),
         ({"maximum_attempts": 0}, "maximum_attempts must lie between 1 and 10,001 attempts, found 0"),
         ({"maximum_age": 0}, "maximum_age must lie between 1 and 604,800 seconds, found 0"),
         ({"tumbling_window": 901}, "tumbling_window must lie between 0 and 900 seconds, found 901"),

@@ -73,6 +73,7 @@ def trigger_of(mapping: EventSource) -> FromQueue | FromStream | FromTable:
         "batch_size": mapping.batch_size,
         "window": float(mapping.window),
         "filter": checked_filters(mapping, source),
+        "partial_failures": "ReportBatchItemFailures" in mapping.responses,
     }
     if source.is_queue:
         return FromQueue(

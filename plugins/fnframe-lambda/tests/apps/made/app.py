@@ -14,6 +14,6 @@ def native(event):
 
 @app.function()
 def sends(messages, context: Context):
-    """Send each message to where it says."""
+    """Send each message to where it says, of a stream's key or a queue's group."""
     for target, data, key in messages:
-        context.send(target, data, key=key)
+        context.send(target, data, **{"key" if target.startswith("stream:") else "group": key})
