@@ -66,7 +66,8 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
 
     `environment` is None for a Python handler of the app. `retry_delays` are seconds before the first retry, the
     second, and so on, the last one for all that follow; empty for the app's own policy. `version_of` names the function
-    that this one is a `version` of: reports are that one's, and reserved concurrency is shared with it.
+    that this one is a `version` of: reports are that one's, and reserved concurrency is shared with it. `arn` is what
+    records for destinations call it, where that is not its name: environment providers tell it.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     retry_delays: tuple[float, ...] = ()
     version: str = "$LATEST"
     version_of: str = ""
+    arn: str = ""
 
     @property
     def title(self) -> str:

@@ -153,6 +153,11 @@ class StreamTrigger(PolledTrigger, frozen=True, kw_only=True):
             problem = f"a tumbling_window has one state for each partition, not {self.lanes}"
             raise ConfigurationError(f"{kind}: {problem}: leave lanes at 1")
 
+    def told_as(self, stream: str) -> tuple[str, str]:
+        """How records for `on_failure` tell which range was given up: the member for it, and the stream's ARN, or name,
+        in it."""
+        return "KinesisBatchInfo", stream
+
     def starting_moment(self) -> float | None:
         """The moment that `start` names, in seconds since the epoch; None for the words.
 

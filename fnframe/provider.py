@@ -49,6 +49,9 @@ class EnvironmentProvider(Protocol):
         Called at each start and reload. Raises `ConfigurationError`.
         """
 
+    def arn(self, function: Function, settings: Any) -> str:
+        """What records for destinations call a function of this kind; empty for its name."""
+
     def prepare(self, function: Function, settings: Any, directory: Path, scratch: Path) -> Preparation:
         """In what the environments of this function begin. `scratch` is a folder that lives as long as the app runs.
 

@@ -36,6 +36,7 @@ class Provided:
         for kind, provider in self._providers.items():
             functions += provider.functions(self._settings.get(kind), Path(manifest.directory))
         functions += [function for several in self.beside.values() for function in several]
+        functions = [self._with_arn(function) for function in functions]
         for function in functions[len(manifest.functions) :]:
             if function.name in known:
                 problem = f"function {function.name!r} is declared twice, first at {known[function.name]}"
@@ -43,6 +44,14 @@ class Provided:
             known[function.name] = function.where
             function.checked(manifest.limits)
         return msgspec.structs.replace(manifest, functions=tuple(functions))
+
+    def _with_arn(self, function: Function) -> Function:
+        provider = None if function.environment is None else self._providers.get(function.environment.kind)
+        if provider is None:
+            return function
+        assert function.environment is not None
+        arn = provider.arn(function, self._settings.get(function.environment.kind))
+        return msgspec.structs.replace(function, arn=arn)
 
     async def prepare(self, function: Function, directory: Path) -> Preparation:
         """In what the environments of this function begin. Raises `ConfigurationError`."""

@@ -105,8 +105,8 @@ async def test_a_record_that_is_put_again_is_the_same(app):
 
         lost = [Record("k", b"1", position=7, accepted=1.5), Record("k", b"2", position=9, accepted=2.5)]
         record = range_lost_record(
-            running.dispatcher.function("routed"), stream="clicks", partition=3, records=lost,
-            condition="RecordAgeExceeded", attempts=0, request_id="r",
+            running.dispatcher.function("routed"), stream="clicks", told_as=("KinesisBatchInfo", "clicks"),
+            partition=3, records=lost, condition="RecordAgeExceeded", attempts=0, request_id="r",
         )  # fmt: skip
         for destination in ("queue:lost", "queue:lost", "stream:lost", "stream:lost"):
             await running.destinations.send(destination, record)

@@ -70,6 +70,9 @@ class Teller:
     def functions(self, settings, directory):
         return ()
 
+    def arn(self, function, settings):
+        return ""
+
     def prepare(self, function, settings, directory, scratch):
         if b"nowhere" in function.environment.fields:
             raise ConfigurationError("it cannot be prepared", where=function.where)

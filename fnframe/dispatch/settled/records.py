@@ -1,4 +1,4 @@
-"""What a destination gets: Lambda's records, with names in place of ARNs, each an event with an id of its own."""
+"""What a destination gets: Lambda's records, each an event with its own id. What has no ARN is told by its name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from ...engine.protocol import Record
 from ...event import JSON, Event, encode_json, now
 from ...function import Function
 from ...outcome import Failure, Outcome, Success
+
+NEVER_RUN = "ZeroReservedConcurrency"
+"""The condition of an event whose function may not run: there is no response to tell of."""
 
 LostCondition = Literal["RetryAttemptsExhausted", "RecordAgeExceeded"]
 
@@ -28,11 +31,11 @@ def outcome_record(function: Function, event: Event, outcome: Outcome, condition
     body = {
         "version": "1.0",
         "timestamp": _moment(now()),
-        "requestContext": _request(function, outcome.report.request_id, condition, attempts),
+        "requestContext": _request(function.arn or function.name, outcome.report.request_id, condition, attempts),
         "requestPayload": _within(event.data, event.datacontenttype),
-        "responseContext": response,
-        "responsePayload": payload,
     }
+    if attempts and condition != NEVER_RUN:
+        body |= {"responseContext": response, "responsePayload": payload}
     return Event(
         # A repeated attempt must not repeat the record; and an event's id is its source's only.
         id=f"{event.source} {event.id}:{function.name}:outcome",
@@ -51,6 +54,7 @@ def range_lost_record(
     function: Function,
     *,
     stream: str,
+    told_as: tuple[str, str],
     partition: int,
     records: list[Record],
     condition: LostCondition,
@@ -60,22 +64,25 @@ def range_lost_record(
 ) -> Event:
     """Which records of a stream were given up: `records` are all of them, in their order, of one partition.
 
+    `told_as` are the member that names the range, and the stream's ARN in it: see `StreamTrigger.told_as`.
     `outcome` is that of the last attempt, if there was one. The records themselves are not in it, as in Lambda: the
     stream has them for as long as it keeps them.
     """
     first, last = records[0], records[-1]
+    member, arn = told_as
+    unqualified = ":".join(function.arn.split(":")[:7])  # As Lambda writes it here, and not in the record above.
     body: dict[str, Any] = {
-        "requestContext": _request(function, request_id, condition, attempts),
+        "requestContext": _request(unqualified or function.name, request_id, condition, attempts),
         "version": "1.0",
         "timestamp": _moment(now()),
-        "KinesisBatchInfo": {
+        member: {
             "shardId": f"shardId-{partition:012d}",
             "startSequenceNumber": str(first.position),
             "endSequenceNumber": str(last.position),
             "approximateArrivalOfFirstRecord": _moment(dt.datetime.fromtimestamp(first.accepted, dt.UTC)),
             "approximateArrivalOfLastRecord": _moment(dt.datetime.fromtimestamp(last.accepted, dt.UTC)),
             "batchSize": len(records),
-            "streamArn": stream,
+            "streamArn": arn,
         },
     }
     if outcome is not None:
@@ -96,10 +103,10 @@ def range_lost_record(
     )
 
 
-def _request(function: Function, request_id: str, condition: str, attempts: int) -> dict[str, Any]:
+def _request(arn: str, request_id: str, condition: str, attempts: int) -> dict[str, Any]:
     return {
         "requestId": request_id,
-        "functionArn": function.name,
+        "functionArn": arn,
         "condition": condition,
         "approximateInvokeCount": attempts,
     }

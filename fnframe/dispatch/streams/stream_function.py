@@ -75,6 +75,7 @@ class StreamFunction(PolledFunction):
             record = range_lost_record(
                 self.configuration,
                 stream=self._stream,
+                told_as=self.trigger.told_as(self._stream),
                 partition=partition,
                 records=list(records),
                 condition=condition,

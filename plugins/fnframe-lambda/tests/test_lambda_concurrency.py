@@ -146,6 +146,7 @@ def test_retries_and_destinations_of_events(aws, kept, tmp_path):
     assert "MaximumEventAgeInSeconds" not in told
     aws.invoke(FunctionName="failing", InvocationType="Event", Payload=b'"once more"')
     record = record_in(kept)
+    assert record["requestContext"]["functionArn"] == f"{ARN}failing:$LATEST"
     assert (record["requestContext"]["condition"], record["requestContext"]["approximateInvokeCount"]) == (
         "RetriesExhausted", 2,
     )  # fmt: skip
@@ -179,6 +180,7 @@ def test_an_alias_says_itself_what_is_done_with_events(aws, kept):
         1,
         "1",
     )
+    assert record["requestContext"]["functionArn"] == f"{ARN}by-alias:live"
     aws.invoke(FunctionName="by-alias", InvocationType="Event", Payload=b'"as ever"')
     until(lambda: [event for _, event in kept()].count("as ever") == 3)
 

@@ -202,6 +202,9 @@ def test_a_stream_gives_up_and_tells_where(aws, kept, send):
     assert (body["requestContext"]["condition"], body["requestContext"]["approximateInvokeCount"]) == (
         "RetryAttemptsExhausted", 2,
     )  # fmt: skip
+    assert body["requestContext"]["functionArn"] == f"{ARN}gives-up"
+    assert body["KinesisBatchInfo"]["streamArn"] == f"{STREAM}bad"
+    assert body["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"}
 
 
 def test_a_mapping_of_an_alias_follows_it_where_it_was(aws, kept, send):

@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -172,9 +173,19 @@ def test_events_are_retried_and_told_of(aws, kit, tmp_path):
     assert response["StatusCode"] == 202
     until(kept.exists)
     [[_, record]] = [json.loads(line) for line in until(kept.read_text).splitlines()]
-    assert record["requestContext"]["requestId"] == response["ResponseMetadata"]["RequestId"]
-    assert record["requestContext"]["approximateInvokeCount"] == 2
-    assert record["responsePayload"]["errorMessage"] == "no luck ü"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.pop("timestamp"))
+    assert record.pop("responsePayload")["errorMessage"] == "no luck ü"
+    assert record == {
+        "version": "1.0",
+        "requestContext": {
+            "requestId": response["ResponseMetadata"]["RequestId"],
+            "functionArn": f"{ARN}retried:$LATEST",
+            "condition": "RetriesExhausted",
+            "approximateInvokeCount": 2,
+        },
+        "requestPayload": "raise",
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+    }
 
 
 def test_throttling(aws, kit, tmp_path):

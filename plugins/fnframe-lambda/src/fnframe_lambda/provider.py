@@ -74,6 +74,10 @@ class LambdaEnvironments:
         where = str(directory / "fnframe.toml")
         return [_declared(name, options, where) for name, options in settings.functions.items()]
 
+    def arn(self, function: Function, settings: Any) -> str:
+        qualifier = variables.qualifier(function.name) or function.version
+        return Account(settings.region, settings.account).function_arn(function.title, qualifier)
+
     def prepare(self, function: Function, settings: Any, directory: Path, scratch: Path) -> Preparation:
         spec = spec_of(function)
         if spec is None:

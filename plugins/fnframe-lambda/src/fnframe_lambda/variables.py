@@ -70,6 +70,12 @@ def function_name(served: str) -> str:
     return served.partition("@")[0]
 
 
+def qualifier(served: str) -> str:
+    """The version or the alias that it is served for; empty for a function's own name. An alias with weights is served
+    a second time, for its other version: with a `+`."""
+    return served.partition("@")[2].removesuffix("+")
+
+
 def _xray_daemon() -> dict[str, str]:
     """Where traces go: to this machine's daemon, or to nobody where it has none."""
     address = os.environ.get("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000")

@@ -40,10 +40,14 @@ class FromQueue(QueueTrigger, frozen=True, tag="queue"):
 
 
 class FromStream(StreamTrigger, frozen=True, tag="stream"):
-    """A stream, as Kinesis."""
+    """A stream, as Kinesis. `arn` is the stream's."""
 
     name: str
     mapping: str
+    arn: str
+
+    def told_as(self, stream: str) -> tuple[str, str]:
+        return "KinesisBatchInfo", self.arn
 
     def document(self, event: Event, names: Collection[str]) -> dict[str, Any]:
         key = event.extensions.get("key")
@@ -52,10 +56,14 @@ class FromStream(StreamTrigger, frozen=True, tag="stream"):
 
 
 class FromTable(StreamTrigger, frozen=True, tag="dynamodb"):
-    """A stream whose records are changes of a table, as DynamoDB Streams."""
+    """A stream whose records are changes of a table, as DynamoDB Streams. `arn` is the stream's."""
 
     name: str
     mapping: str
+    arn: str
+
+    def told_as(self, stream: str) -> tuple[str, str]:
+        return "DDBStreamBatchInfo", self.arn
 
     def document(self, event: Event, names: Collection[str]) -> dict[str, Any]:
         key = event.extensions.get("key")
@@ -82,6 +90,7 @@ def trigger_of(mapping: EventSource) -> FromQueue | FromStream | FromTable:
     starts: dict[str, str | float] = {"TRIM_HORIZON": "earliest", "LATEST": "latest"}
     type_ = FromStream if source.kind == "kinesis" else FromTable
     return type_(
+        arn=mapping.source,
         start=starts.get(mapping.start, mapping.start_at or 0.0),
         lanes=mapping.lanes,
         bisect=mapping.bisect,
