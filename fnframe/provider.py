@@ -60,12 +60,14 @@ class EnvironmentProvider(Protocol):
 
 
 class Start(NamedTuple):
-    """What an environment knows when it begins. `response_payload` is the largest result, in bytes."""
+    """What an environment knows when it begins. `response_payload` is the largest result, in bytes; `again` says that
+    it is tried once more, within the invocation that waits for it."""
 
     function: Function
     environment_id: str
     temporary_directory: str
     response_payload: int
+    again: bool = False
 
 
 class Call(NamedTuple):

@@ -184,7 +184,9 @@ class Worker:
         self._asynchronous_payload = bind.asynchronous_payload
         self._elsewhere = False
         if bind.provided is not None:
-            start = Start(bind.provided, bind.environment_id, bind.temporary_directory, bind.response_payload)
+            start = Start(
+                bind.provided, bind.environment_id, bind.temporary_directory, bind.response_payload, bind.again
+            )  # fmt: skip
             self._serve: Serve = code(start)
             self._elsewhere = self._serve.elsewhere
             self._begun = bind.again

@@ -225,6 +225,11 @@ async def test_what_fails_at_init_fails_each_invocation(running, heard, function
         assert f"[ERROR] {error_type}: {message}" in heard.of(outcome)
     # Twice for each invocation: once as init, once within it.
     assert heard.of_init(function).count(f"[ERROR] {error_type}") == 2
+    shown = error_type if error_type.startswith("Runtime.") else "Runtime.Unknown"
+    for log, phase, count in ((heard.of_init(function), "init", 2), (heard.of(outcome), "invoke", 1)):
+        failed = rf"INIT_REPORT Init Duration: \d+\.\d\d ms\tPhase: {phase}\tStatus: error\tError Type: {shown}\n"
+        assert len(re.findall(failed, log)) == count
+        assert log.count("INIT_START Runtime Version: ") == (count if phase == "init" else 0)
     assert (await running.invoke("echo", 1)).unwrap() == 1
 
 
@@ -265,11 +270,21 @@ async def test_log_lines_are_those_of_lambdas_runtime(running, heard):
     assert lines[3] == "as it is"
     assert lines[4].endswith("it failed")
     assert lines[-1] == "ValueError: inner"
-    assert heard.of_init("logs") == "imported handlers\n"
+    first, printed = heard.of_init("logs").splitlines()
+    version = ".".join(map(str, sys.version_info[:2]))
+    arn = r"arn:aws:lambda:us-east-1::runtime:[0-9a-f]{64}"
+    assert re.fullmatch(rf"INIT_START Runtime Version: python:{version}\.v\d+\tRuntime Version ARN: {arn}", first)
+    assert printed == "imported handlers"
 
 
 async def test_log_lines_in_json(running, heard):
     outcome = await running.invoke("logs_json", 1)
+    begun = [json.loads(line) for line in heard.of_init("logs_json").splitlines() if line.startswith("{")]
+    assert [(record["type"], record["record"].get("status")) for record in begun] == [
+        ("platform.initStart", None), ("platform.initRuntimeDone", "success"), ("platform.initReport", "success"),
+    ]  # fmt: skip
+    assert begun[0]["record"]["initializationType"] == "on-demand"
+    assert begun[2]["record"]["metrics"]["durationMs"] > 0
     printed, info, careful, plain, failed, error = heard.of(outcome).splitlines()
     assert (printed, plain) == ("printed", "as it is")
     record = json.loads(info)

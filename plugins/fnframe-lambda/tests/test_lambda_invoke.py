@@ -64,6 +64,11 @@ def test_the_request_id_is_the_one_that_the_handler_sees(aws):
     assert response["ResponseMetadata"]["RequestId"] == seen["aws_request_id"]
 
 
+def test_handlers_find_the_variables_that_the_program_had(aws):
+    """The server was started with Python's buffers off, for its own output; handlers inherited that."""
+    assert call(aws, "about", 1)[1]["variables"].get("PYTHONUNBUFFERED") == os.environ.get("PYTHONUNBUFFERED")
+
+
 @pytest.mark.parametrize(
     "name",
     ["about", "about:$LATEST", "000000000000:function:about", f"{ARN}about", f"{ARN}about:$LATEST", "function:about"],

@@ -219,9 +219,13 @@ async def test_what_fails_at_init(running, function, error_type, message):
     assert outcome.report.init_duration_ms is None
 
 
-async def test_a_runtime_that_ends_at_init(running):
+async def test_a_runtime_that_ends_at_init(running, heard):
     outcome = await running.invoke("ends", 1)
     assert outcome.payload()["errorMessage"].endswith("Error: Runtime exited with error: exit status 7")
+    begun = heard.of_init("ends").splitlines()
+    assert begun[0].startswith("INIT_START Runtime Version: provided.v")
+    assert begun[1].endswith("Phase: init\tStatus: error\tError Type: Runtime.ExitError")
+    assert heard.of(outcome).endswith("Phase: invoke\tStatus: error\tError Type: Runtime.ExitError\n")
 
 
 async def test_powertools_in_awss_client(running):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -54,7 +53,7 @@ def endpoint(target: str, settings: Mapping[str, object] | None = None) -> Itera
     command = [sys.executable, "-m", "fnframe.cli", "lambda", "serve", target, "--port", "0"]
     for name, value in (settings or {}).items():
         command += ["--set", f"{name}={value}"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_environment(), text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     log: list[str] = []
     reader = None
@@ -69,10 +68,6 @@ def endpoint(target: str, settings: Mapping[str, object] | None = None) -> Itera
         if reader is not None:
             reader.join()
         process.stdout.close()
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONUNBUFFERED": "1"}
 
 
 def _url_in(output: Iterable[str], log: list[str]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 import platform
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 ACCOUNT = "FNFRAME_LAMBDA_ACCOUNT"
 """How the inside learns the account; it is not passed on to handlers."""
+
+_RUNTIME = re.compile(r"([a-z]+)\.?([a-z]*\d[\w.]*)?")
 
 JSON_LEVEL = "INFO"
 """From which level on a function logs whose log format is JSON, unless it says otherwise."""
@@ -83,6 +87,20 @@ def _xray_daemon() -> dict[str, str]:
     return {
         "AWS_XRAY_DAEMON_ADDRESS": address, "_AWS_XRAY_DAEMON_ADDRESS": host, "_AWS_XRAY_DAEMON_PORT": port,
     }  # fmt: skip
+
+
+def runtime_version(spec: Spec) -> str:
+    """A runtime as the log names it, such as `python:3.13.v5`: with the build of the interpreter that runs it here."""
+    named = _RUNTIME.fullmatch(_runtime(spec))
+    assert named is not None
+    _, _, build = platform.python_version_tuple()
+    return ":".join(filter(None, named.groups())) + f".v{build}"
+
+
+def runtime_arn(account: Account, runtime: str) -> str:
+    """Which build of a runtime it is: here, that of the interpreter."""
+    build = hashlib.sha256(f"{runtime} {platform.python_version()}".encode()).hexdigest()
+    return f"arn:aws:lambda:{account.region}::runtime:{build}"
 
 
 def _runtime(spec: Spec) -> str:

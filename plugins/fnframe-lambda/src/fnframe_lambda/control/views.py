@@ -11,7 +11,7 @@ import msgspec
 
 from ..names import LATEST
 from ..spec import spec_of
-from ..variables import JSON_LEVEL
+from ..variables import JSON_LEVEL, runtime_arn
 from .arns import source_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def configuration(
         "Architectures": [of.architecture],
         "EphemeralStorage": {"Size": of.storage},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "RuntimeVersionConfig": {"RuntimeVersionArn": _runtime_arn(account, of.runtime)},
+        "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_arn(account, of.runtime)},
         "LoggingConfig": _logging(name, of),
     }
     if of.variables is not None:
@@ -88,7 +88,7 @@ def declared(account: Account, function: Function, qualifier: str | None, state:
         "Architectures": ["x86_64"],
         "EphemeralStorage": {"Size": function.ephemeral_storage},
         "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-        "RuntimeVersionConfig": {"RuntimeVersionArn": _runtime_arn(account, runtime)},
+        "RuntimeVersionConfig": {"RuntimeVersionArn": runtime_arn(account, runtime)},
         "LoggingConfig": {
             "LogFormat": spec.log_format if spec is not None else "Text",
             "LogGroup": f"/aws/lambda/{function.name}",
@@ -147,12 +147,6 @@ def _logging(name: str, of: Configuration) -> dict[str, str]:
 def _known_runtime(runtime: str) -> str:
     """A runtime in Lambda's words, which all have a version."""
     return {"provided": "provided.al2023", "nodejs": "nodejs24.x"}.get(runtime, runtime)
-
-
-def _runtime_arn(account: Account, runtime: str) -> str:
-    """Which build of the runtime it is: here, that of the interpreter."""
-    build = hashlib.sha256(f"{runtime} {platform.python_version()}".encode()).hexdigest()
-    return f"arn:aws:lambda:{account.region}::runtime:{build}"
 
 
 def _uuid(fields: bytes) -> str:

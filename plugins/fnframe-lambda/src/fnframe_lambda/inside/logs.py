@@ -108,7 +108,7 @@ def is_json() -> bool:
 def set_up() -> None:
     """Give the root logger its handler. What is printed while the environment begins comes in whole lines."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
     logging.Formatter.converter = time.gmtime
     handler = _Handler(Sink())
     handler.setFormatter(JsonFormatter() if is_json() else logging.Formatter(TEXT, "%Y-%m-%dT%H:%M:%S"))

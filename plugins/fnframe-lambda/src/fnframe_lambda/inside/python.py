@@ -19,6 +19,7 @@ from ..spec import EventFormat, spec_of
 from ..trace import header_of, new_traceparent
 from . import handler, logs, marshal
 from .account import ACCOUNT
+from .beginning import Beginning
 from .context import LambdaContext
 
 WARNING = (
@@ -38,13 +39,14 @@ def start(begin: Start) -> PythonFunction:
     os.environ.update(variables.of_environment(begin, spec))
     logs.set_up()
     encode = marshal.encoder()
-    try:
-        found = handler.find(spec.handler)
-    except Exception as error:
-        payload = handler.payload_of(error, "")
-        sys.stdout.write(f"LAMBDA_WARNING: {WARNING}\n")
-        logs.tell_error(payload, encode)
-        raise _problem(payload, encode) from None
+    with Beginning(begin, spec):
+        try:
+            found = handler.find(spec.handler)
+        except Exception as error:
+            payload = handler.payload_of(error, "")
+            sys.stdout.write(f"LAMBDA_WARNING: {WARNING}\n")
+            logs.tell_error(payload, encode)
+            raise _problem(payload, encode) from None
     logs.unbuffer()
     return PythonFunction(found, spec.event_format, encode)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from fnframe.outcome import RESPONSE_TOO_LARGE
+from fnframe.outcome import EXITED, RESPONSE_TOO_LARGE
 from fnframe.provider import Answer, Call, Problem, Start, Used
 
 from .. import variables
@@ -26,6 +26,7 @@ from ..shapes.shape import Shape, shape_of
 from ..spec import EventFormat, spec_of
 from ..trace import header_of, new_traceparent
 from .account import ACCOUNT
+from .beginning import Beginning
 from .child import Child
 from .http1 import BadRequest, Connection, Request
 
@@ -47,9 +48,12 @@ def start(begin: Start) -> RuntimeFunction:
     listener = socket.create_server(("127.0.0.1", 0))
     host, port = listener.getsockname()
     os.environ.update(variables.of_environment(begin, spec), AWS_LAMBDA_RUNTIME_API=f"{host}:{port}")
-    child = Child(command_of(spec, directory), directory)
-    function = RuntimeFunction(listener, child, begin.response_payload, spec.event_format)
-    function.wait_for_init()
+    with Beginning(begin, spec) as beginning:
+        child = Child(command_of(spec, directory), directory)
+        function = RuntimeFunction(listener, child, begin.response_payload, spec.event_format)
+        if not function.begins():
+            beginning.failed(EXITED)
+            child.end_like_it()
     return function
 
 
@@ -79,16 +83,18 @@ class RuntimeFunction:
         self._busy = True
         signal.signal(signal.SIGCHLD, lambda *_: self._look_at_child())
 
-    def wait_for_init(self) -> None:
-        """Return when the runtime asks for its first event. Raises `Problem` with what it said of its failure."""
+    def begins(self) -> bool:
+        """Return when the runtime asks for its first event, or has ended before it did. Raises `Problem` with what it
+        said of its failure."""
         while self._waiting is None:
             if self._step():
                 if self._init_problem is not None:
                     raise self._init_problem
-                self._child.end_like_it()
+                return False
         self._child.used()
         self._begun = True
         self._busy = False
+        return True
 
     def __call__(self, call: Call) -> Answer:
         try:

@@ -1,0 +1,86 @@
+"""What the log tells of an environment's beginning, as Lambda's platform does: that it begins, and how that failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from fnframe.log_lines import timestamp
+from fnframe.outcome import EXITED
+from fnframe.provider import Problem
+
+from .. import variables
+from .account import ACCOUNT
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from fnframe.provider import Start
+
+    from ..spec import Spec
+
+_KNOWN = re.compile(r"(Runtime|Function)\.[A-Z][a-zA-Z]+")
+
+
+class Beginning:
+    """A context that lasts from the beginning of an environment until it can take an event.
+
+    In the text form a good end is not told, since REPORT tells how long it took; in the JSON form every end is.
+    """
+
+    def __init__(self, begin: Start, spec: Spec) -> None:
+        self._again = begin.again
+        self._is_json = spec.log_format == "JSON"
+        self._version = variables.runtime_version(spec)
+        self._arn = variables.runtime_arn(ACCOUNT, spec.runtime)
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Beginning:
+        if self._again:  # It began before, and failed.
+            return self
+        if self._is_json:
+            version = {"runtimeVersion": self._version, "runtimeVersionArn": self._arn}
+            _write_record("initStart", {**self._phase(), **version})
+        else:
+            _write(f"INIT_START Runtime Version: {self._version}\tRuntime Version ARN: {self._arn}\n")
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            self.failed(error.error_type if isinstance(error, Problem) else EXITED)
+        elif self._is_json:
+            self._report({"status": "success"})
+
+    def failed(self, error_type: str) -> None:
+        """Tell how it failed. Lambda's platform tells no other error types than its own here."""
+        error_type = error_type if _KNOWN.fullmatch(error_type) else "Runtime.Unknown"
+        if self._is_json:
+            self._report({"status": "error", "errorType": error_type})
+            return
+        told = f"INIT_REPORT Init Duration: {self._duration():.2f} ms\tPhase: {self._phase()['phase']}\t"
+        _write(f"{told}Status: error\tError Type: {error_type}\n")
+
+    def _report(self, status: dict[str, str]) -> None:
+        _write_record("initRuntimeDone", {**self._phase(), **status})
+        _write_record("initReport", {**self._phase(), **status, "metrics": {"durationMs": round(self._duration(), 2)}})
+
+    def _phase(self) -> dict[str, str]:
+        type_ = os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"]
+        return {"initializationType": type_, "phase": "invoke" if self._again else "init"}
+
+    def _duration(self) -> float:
+        """Milliseconds so far."""
+        return (time.monotonic() - self._began) * 1000
+
+
+def _write_record(kind: str, record: dict[str, Any]) -> None:
+    _write(json.dumps({"time": timestamp(), "type": f"platform.{kind}", "record": record}) + "\n")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
