@@ -198,11 +198,6 @@ class App:
 
     def manifest(self) -> Manifest:
         """What a host needs to know of this app. Raises `ConfigurationError` when a declaration is incomplete."""
-        if not self.definitions:
-            raise ConfigurationError(
-                f"app {self.name!r} has no functions: decorate one with @app.function(...) in {self.file.name} or in a "
-                "module that it imports"
-            )
         functions = tuple(definition.function for definition in self.definitions.values())
         for function in functions:
             for option, destination in function.destinations():

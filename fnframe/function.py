@@ -200,6 +200,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     threads: tuple[str, ...] = ()
     start_method: StartMethod = "fork"
 
+    def refuse_empty(self, target: str) -> None:
+        """Raises `ConfigurationError` where there is no function; `target` is what was asked for."""
+        if not self.functions:
+            raise ConfigurationError(
+                f"app {self.app!r} has no functions: decorate one with @app.function(...) in the module of {target!r}, or "
+                "in one that it imports"
+            )
+
     def baseline_of(self, function: str) -> float:
         """MB that an environment of this function uses which does nothing: part of every figure."""
         return self.baselines.get(function, self.baseline_mb)

@@ -102,6 +102,7 @@ async def start_bundle(
         _check(bundle.manifest, app)
         _warn_of_threads(f"app {bundle.manifest.app!r}", imported.manifest)
         bundle.manifest = provided.joined(bundle.manifest)
+        bundle.manifest.refuse_empty(source.target)
         if app is None and any(function.isolation == "inline" for function in bundle.manifest.functions):
             bundle.app = load_app(source.target, source.name, anew=True)
         by_variables: dict[tuple[tuple[str, str], ...], tuple[Templates, float]] = {}

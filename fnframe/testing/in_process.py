@@ -38,6 +38,7 @@ async def start_in_process(
     """
     assert app is not None
     manifest = app.manifest()
+    manifest.refuse_empty(app.file.name)
     for function in manifest.functions:
         if function.environment is not None:
             raise ConfigurationError(

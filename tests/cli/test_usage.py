@@ -135,7 +135,7 @@ def test_an_app_without_functions_is_an_error(fnframe, tmp_path):
     (tmp_path / "app.py").write_text("from fnframe import App\napp = App('a')\n")
     result = fnframe("functions", "app.py")
     assert result.returncode == 2
-    assert "has no functions" in result.stderr
+    assert "app 'a' has no functions: decorate one with @app.function(...) in the module of 'app.py'" in result.stderr
 
 
 def test_a_wrong_key_is_told_with_its_line(fnframe, demo):

@@ -340,6 +340,10 @@ async def test_functions_may_be_declared_in_settings(tmp_path):
         assert outcome.unwrap() == [2, "me"]
         assert outcome.report.memory_size_mb == 256
         assert (await running.invoke("f")).unwrap() == 1
+    (tmp_path / "app.py").write_text("from fnframe import App\napp = App('x')\n")
+    async with run_target(str(tmp_path)) as running:
+        assert [function.name for function in running.manifest.functions] == ["g"], "it needs none of its own"
+    (tmp_path / "app.py").write_text("from fnframe import App\napp = App('x')\n@app.function()\ndef f(): return 1\n")
     (tmp_path / "fnframe.toml").write_text("[lambda.functions.f]\nhandler = 'code.handler'\n")
     with pytest.raises(ConfigurationError, match="function 'f' is declared twice"):
         async with run_target(str(tmp_path)):
