@@ -204,8 +204,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """Raises `ConfigurationError` where there is no function; `target` is what was asked for."""
         if not self.functions:
             raise ConfigurationError(
-                f"app {self.app!r} has no functions: decorate one with @app.function(...) in the module of {target!r}, or "
-                "in one that it imports"
+                f"app {self.app!r} has no functions: decorate one with @app.function(...) in the module of {target!r}, "
+                "or in one that it imports"
             )
 
     def baseline_of(self, function: str) -> float:

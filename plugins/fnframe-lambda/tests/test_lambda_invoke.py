@@ -258,24 +258,33 @@ def test_what_is_not_there(aws, http):
     assert answer.json()["message"].startswith(
         "1 validation error detected: Value 'a$b' at 'functionName' failed to satisfy constraint: Member must satisfy "
     )
-    answer = http.post("/2015-03-31/functions/echo/invocations", content=b"1", headers={"x-amz-invocation-type": "No"})
-    assert "[Event, RequestResponse, DryRun]" in answer.json()["message"]
+    streaming = "/2021-11-15/functions/echo/response-streaming-invocations"
+    for path, header, value, member, known in (
+        (
+            "/2015-03-31/functions/echo/invocations",
+            "x-amz-invocation-type",
+            "No",
+            "invocationType",
+            "Event, RequestResponse, DryRun",
+        ),
+        ("/2015-03-31/functions/echo/invocations", "x-amz-log-type", "All", "logType", "None, Tail"),
+        (streaming, "x-amz-invocation-type", "Event", "invocationType", "RequestResponse, DryRun"),
+    ):
+        answer = http.post(path, content=b"1", headers={header: value})
+        assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (400, "ValidationException")
+        text = f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: Member must "
+        assert answer.json()["message"].startswith(f"{text}satisfy enum value set: [")
+        assert f"{known}]" in answer.json()["message"]
 
 
 @pytest.mark.parametrize(
-    "body", [b"\x99", b'{"a": 1', b"{'a': 1}", b"NaN", b"1 2", b"\x00", b"\xef\xbb\xbf{}", b"[" * 100_000]
+    "body", [b"\x99", b'{"a": 1', b"{'a': 1}", b"NaN", b"1 2", b"\x00", b"\xef\xbb\xbf{}", b"[" * 100_000, b'"\xff"']
 )
 def test_a_payload_that_is_no_json(http, body):
     answer = http.post("/2015-03-31/functions/echo/invocations", content=body)
     assert (answer.status_code, answer.headers["x-amzn-errortype"]) == (400, "InvalidRequestContentException")
     assert answer.json()["Type"] == "User"
     assert answer.json()["message"].startswith("Could not parse request body into json: Could not parse payload into")
-
-
-def test_a_payload_that_is_no_text(http):
-    """It is JSON for whoever does not look into its strings; the handler's runtime does."""
-    answer = http.post("/2015-03-31/functions/echo/invocations", content=b'"\xff"')
-    assert (answer.status_code, answer.json()["errorType"]) == (200, "Runtime.UnmarshalError")
 
 
 def test_payloads_up_to_the_limits(aws, http):

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from ..service import LambdaService
     from ..wire import Headers
 
-TYPES = ("RequestResponse", "Event", "DryRun")
+SYNCHRONOUS = "RequestResponse"
+TYPES = ("Event", SYNCHRONOUS, "DryRun")
+STREAMING_TYPES = (SYNCHRONOUS, "DryRun")
+LOG_TYPES = ("None", "Tail")
 _REASON = re.compile(r"\((\w+LimitExceeded)")
 
 
@@ -40,10 +43,8 @@ class Called(NamedTuple):
 
 async def invoke(service: LambdaService, request: Request, function: str) -> Answer:
     """`POST /2015-03-31/functions/{FunctionName}/invocations`. Raises `ApiError`."""
-    kind = request.header(b"x-amz-invocation-type") or "RequestResponse"
-    if kind not in TYPES:
-        constraint = "Member must satisfy enum value set: [Event, RequestResponse, DryRun]"
-        raise violated((kind, "invocationType", constraint))
+    kind = _one_of(request, b"x-amz-invocation-type", "invocationType", TYPES, SYNCHRONOUS)
+    wants_log = _one_of(request, b"x-amz-log-type", "logType", LOG_TYPES, "None") == "Tail"
     called = await _called(service, request, function, kind)
     if kind == "DryRun":
         return Answer(204)
@@ -51,7 +52,7 @@ async def invoke(service: LambdaService, request: Request, function: str) -> Ans
     if kind == "Event":
         await _enqueue(service, called)
         return Answer(202, b"", trace)
-    if request.header(b"x-amz-log-type") != "Tail":
+    if not wants_log:
         outcome = await _run(service, called)
         return _answer_to(outcome, called.version, trace)
     tail.want(request.id)
@@ -75,11 +76,11 @@ async def invoke_streaming(service: LambdaService, request: Request, function: s
 
     The function's result is sent as one chunk, once it is whole.
     """
-    kind = request.header(b"x-amz-invocation-type") or "RequestResponse"
+    kind = _one_of(request, b"x-amz-invocation-type", "invocationType", STREAMING_TYPES, SYNCHRONOUS)
+    wants_log = _one_of(request, b"x-amz-log-type", "logType", LOG_TYPES, "None") == "Tail"
     called = await _called(service, request, function, kind)
     if kind == "DryRun":
         return Answer(204)
-    wants_log = request.header(b"x-amz-log-type") == "Tail"
     if wants_log:
         tail.want(request.id)
     try:
@@ -98,6 +99,14 @@ async def invoke_streaming(service: LambdaService, request: Request, function: s
     frames += eventstream.frame("InvokeComplete", "application/json", encode_json(complete))
     version = [(b"x-amz-executed-version", called.version.encode())]
     return Answer(200, frames, version, eventstream.CONTENT_TYPE)
+
+
+def _one_of(request: Request, header: bytes, member: str, known: tuple[str, ...], absent: str) -> str:
+    """What a header says; `absent` where it was not sent. Raises `ApiError` for what is not known."""
+    value = request.header(header) or absent
+    if value not in known:
+        raise violated((value, member, f"Member must satisfy enum value set: [{', '.join(known)}]"))
+    return value
 
 
 async def _called(service: LambdaService, request: Request, function: str, kind: str) -> Called:

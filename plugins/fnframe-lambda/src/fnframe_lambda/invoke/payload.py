@@ -40,8 +40,9 @@ async def read_payload(request: Request, limit: int) -> bytes:
     if not body:
         return b"{}"
     try:
+        body.decode()  # msgspec does not look into texts here, and who reads them would find what is none.
         msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text = f"Could not parse request body into json: Could not parse payload into json: {error}"
         raise ApiError(400, "InvalidRequestContentException", text) from None
     return body
