@@ -258,16 +258,11 @@ def test_what_is_not_there(aws, http):
     assert answer.json()["message"].startswith(
         "1 validation error detected: Value 'a$b' at 'functionName' failed to satisfy constraint: Member must satisfy "
     )
+    plain = "/2015-03-31/functions/echo/invocations"
     streaming = "/2021-11-15/functions/echo/response-streaming-invocations"
     for path, header, value, member, known in (
-        (
-            "/2015-03-31/functions/echo/invocations",
-            "x-amz-invocation-type",
-            "No",
-            "invocationType",
-            "Event, RequestResponse, DryRun",
-        ),
-        ("/2015-03-31/functions/echo/invocations", "x-amz-log-type", "All", "logType", "None, Tail"),
+        (plain, "x-amz-invocation-type", "No", "invocationType", "Event, RequestResponse, DryRun"),
+        (plain, "x-amz-log-type", "All", "logType", "None, Tail"),
         (streaming, "x-amz-invocation-type", "Event", "invocationType", "RequestResponse, DryRun"),
     ):
         answer = http.post(path, content=b"1", headers={header: value})
