@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -308,6 +309,28 @@ async def test_a_runtime_that_dies_between_two_invocations_is_replaced(running):
     second = await running.invoke("dies_idle", 1)
     assert second.unwrap() == 1
     assert second.report.environment_id != first.report.environment_id
+
+
+async def test_node_begins_with_lambdas_client_where_npm_put_it(kit, tmp_path):
+    """Beside the code or above it, or where NODE_PATH leads; the loop of these tests is in the client's place."""
+    app, far = tmp_path / "app", tmp_path / "far"
+    for modules in (app / "node_modules", tmp_path / "global" / "node_modules"):
+        client = modules / "aws-lambda-ric" / "bin"
+        client.mkdir(parents=True)
+        shutil.copy(kit.APPS / "shop" / "runtime.mjs", client / "index.mjs")
+    (app / "near").mkdir()
+    far.mkdir()
+    (app / "app.py").write_text(
+        "from fnframe import App\napp = App('node')\n"
+        "options = {'runtime': 'nodejs20.x', 'handler': 'about', 'memory': 256, 'timeout': 30}\n"
+        "app.lambda_function('near', code='near', **options)\n"
+        f"app.lambda_function('far', code={str(far)!r}, variables={{'NODE_PATH': {str(modules)!r}}}, **options)\n"
+    )
+    async with run_target(str(app)) as running:
+        near = (await running.invoke("near", 1)).unwrap()
+        assert (near["cwd"], near["variables"]["_HANDLER"]) == (str(app / "near"), "about")
+        assert near["variables"]["AWS_EXECUTION_ENV"] == "AWS_Lambda_nodejs20.x"
+        assert (await running.invoke("far", 1)).unwrap()["cwd"] == str(far)
 
 
 async def test_where_environments_are_spawned(kit, tmp_path):

@@ -276,6 +276,10 @@ def test_what_cannot_be_mapped(aws):
         with refused("InvalidParameterValueException", 400) as caught:
             make(**options)
         assert problem in str(caught.value)
+    for options in ({"BatchSize": 11}, {"MaximumBatchingWindowInSeconds": 1}):
+        with refused("InvalidParameterValueException", 400) as caught:
+            make(f"{QUEUE}orders.fifo", **options)
+        assert "for FIFO queues" in str(caught.value)
     with refused("InvalidParameterValueException", 400):
         make(f"{STREAM}s", StartingPosition="LATEST", TumblingWindowInSeconds=5, ParallelizationFactor=2)
     with refused("InvalidParameterValueException", 400):

@@ -19,6 +19,11 @@ class Source(NamedTuple):
     def is_queue(self) -> bool:
         return self.kind == "sqs"
 
+    @property
+    def is_fifo(self) -> bool:
+        """By its name, as in SQS; here a message with a group is in order in any queue."""
+        return self.is_queue and self.name.endswith(".fifo")
+
 
 def source_of(arn: str) -> Source | None:
     """What an event source's ARN names; None for what is not here.

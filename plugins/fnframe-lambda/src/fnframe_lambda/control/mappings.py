@@ -196,6 +196,10 @@ def _check(mapping: EventSource, source: Source) -> None:
     ])  # fmt: skip
     if 0 <= mapping.maximum_age < 60:
         raise invalid("MaximumRecordAgeInSeconds must be -1, or lie between 60 and 604800")
+    if source.is_fifo and mapping.window:
+        raise invalid("MaximumBatchingWindowInSeconds is not supported for FIFO queues")
+    if source.is_fifo and mapping.batch_size > 10:
+        raise invalid("BatchSize must not be greater than 10 for FIFO queues")
     if source.is_queue and mapping.batch_size > 10 and not mapping.window:
         raise invalid("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10")
     if mapping.tumbling_window and mapping.lanes > 1:
