@@ -86,7 +86,7 @@ class Lane:
         if self._closes():
             assert self._tumbling is not None
             return Piece((), closing=self._tumbling.state)
-        if self._todo and (self._is_full() or self._due() <= self._clock.time()):
+        if self._todo and (self._is_full() or self._patience() == 0.0):
             return Piece(self._take())
         return None
 
@@ -101,12 +101,13 @@ class Lane:
     def _is_full(self) -> bool:
         return len(self._todo) >= self._trigger.batch_size or self._bytes >= self._function.largest
 
-    def _due(self) -> float:
-        """When the first record will have waited for the others of its batch long enough."""
-        return self._todo[0].accepted + self._trigger.window if self._todo else math.inf
-
     def _patience(self) -> float:
-        return max(0.0, self._due() - self._clock.time())
+        """Seconds for which the first record still waits for the others of its batch."""
+        if not self._todo:
+            return math.inf
+        waited = self._clock.time() - self._todo[0].accepted
+        # One from the future was accepted before the clock was set back: nobody knows how long it has waited.
+        return max(0.0, self._trigger.window - waited) if waited >= 0 else 0.0
 
     def _take(self) -> list[Record]:
         batch: list[Record] = []

@@ -252,6 +252,30 @@ async def a_clock_that_is_set_ends_no_lease_and_makes_none_longer(world: World) 
     require(ids(got), ["a"], "what one who waits gets when the lease is over")
 
 
+@obligation("virtual time")
+async def a_clock_that_is_set_back_makes_no_delay_longer(world: World) -> None:
+    """What is to be tried again in a second must not wait for hours, also where somebody waits for it already."""
+    queue = world.engine.queue("orders")
+    got: list[Lease] = []
+    await put(queue, "a", delay=world.delay)
+
+    async def receive() -> None:
+        got.extend(await queue.receive(1, world.lease))
+
+    for name in ("a", "b"):
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(receive)
+                await anyio.sleep(0.01)
+                world.set_clock(-3600.0)
+                await anyio.sleep(0.01)
+                require(ids(got), ["a"] if name == "b" else [], "what was had before the delay is over")
+                await world.pass_time(world.delay)
+        world.set_clock(7200.0)
+        await put(queue, "b", delay=world.delay)
+    require(ids(got), ["a", "b"], "what one who waits gets when the delay is over")
+
+
 @obligation()
 async def who_comes_late_takes_nothing_from_the_holder_of_now(world: World) -> None:
     """A holder whose lease ran out may still be alive, and settle: that must do nothing to the one who has it now, and

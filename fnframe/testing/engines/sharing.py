@@ -38,6 +38,18 @@ async def what_is_lent_here_cannot_be_had_there(world: World) -> None:
     require([await lease.extend(1.0) for lease in others], [False, False], "extended by who lost them")
 
 
+@obligation("shared", "virtual time")
+async def a_clock_that_is_set_back_makes_no_delay_shorter(world: World) -> None:
+    """Of several nodes that see it, one alone may make up for it."""
+    here, there = world.engine.queue("orders"), (await world.another()).queue("orders")
+    await put(here, "a", delay=world.delay)
+    world.set_clock(-3600.0)
+    for _ in range(2):
+        require([ids(await world.received(queue)) for queue in (here, there)], [[], []], "what can be had before")
+        await world.pass_time(world.delay / 2)
+    require(ids(await world.received(there)), ["a"], "what can be had when the delay is over")
+
+
 @obligation("shared")
 async def who_waits_there_is_woken_by_what_is_sent_here(world: World) -> None:
     """Within a moment: a message must not wait for a poller that sleeps."""

@@ -245,3 +245,19 @@ def count(batch: Batch[Click]):
     assert flat(world.log("count")) == [0, 1, 3]
     (line,) = (tmp_path / "lost.jsonl").read_text().splitlines()
     assert json.loads(line)["KinesisBatchInfo"]["startSequenceNumber"] == "3"
+
+
+async def test_a_clock_that_is_set_back_holds_nothing_up(world):
+    """What is published then is accepted as late as what was before it, which is in the future: it must not wait."""
+    world = await world("""
+@app.function(Stream("clicks", batch_size=10, window=1))
+def count(batch: Batch[Click]):
+    note("count", *(record.data.n for record in batch))
+""")
+    await publish(world, {"n": 1})
+    await drained(world.running, world.clock)
+    world.clock.step(-7200.0)
+    await publish(world, {"n": 2})
+    for _ in range(3):
+        await passing(world.clock, 1.0)
+    await until(lambda: flat(world.log("count")) == [1, 2])

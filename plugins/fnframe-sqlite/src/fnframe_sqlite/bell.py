@@ -32,8 +32,10 @@ class Bell:
             self._changed = anyio.Event()
             if self.moment == math.inf:
                 await self._changed.wait()
-            else:
-                await self._wait(self._changed, self.moment)
-            if self.moment <= self._now():
+                continue
+            moment = self.moment
+            await self._wait(self._changed, moment)
+            # It has come; or the clock was set back, and by that it may be another one.
+            if self.moment == moment or self.moment <= self._now():
                 self.moment = math.inf
                 self._ring()

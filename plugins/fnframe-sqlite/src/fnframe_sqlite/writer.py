@@ -23,7 +23,7 @@ from .bell import Bell
 from .bodies import Bodies
 from .database import Database, FileLost
 from .line import Line, elsewhere, forget
-from .messages import NEVER, Moments, end_leases, forget_ids, next_moments
+from .messages import NEVER, STEP, Moments, end_leases, follow_clock, forget_ids, next_moments
 from .pipes import Pipe, call
 from .records import end_claims, is_anything_claimed
 from .request import EventReply, Request
@@ -82,6 +82,8 @@ class Writer:
         self._seen = 0
         self._dead: set[str] = set()
         self._tidied = self._swept = -math.inf
+        self._offset = math.inf
+        """How far the clock was ahead of the monotonic scale."""
 
     def open(self) -> None:
         """Open the database; it may take a while. Raises `ConfigurationError`."""
@@ -275,12 +277,16 @@ class Writer:
             tx = self._transaction(writes=True)
             seen = self._database.changed()
             forget(tx, self._dead)
+            offset = tx.now - tx.monotonic
+            if abs(offset - self._offset) > STEP:
+                follow_clock(tx, offset)
             finished = self._line.run(tx, requests, look=look or seen != self._seen)
             self._tidy(tx)
             called = elsewhere(tx)
             moments = next_moments(tx) if self._line.goes_on() else NEVER
             tx.end()
         self._line.keep()
+        self._offset = offset
         self._seen = seen
         self._dead = {engine for engine in called if not call(self._place.beside, engine)}
         if self._dead:
