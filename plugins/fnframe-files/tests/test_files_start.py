@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sys
@@ -15,7 +16,7 @@ from fnframe_files.agenda import Agenda
 from fnframe_files.ledger import Ledger
 from fnframe_files.scanner import Scanner
 
-from fnframe import ConfigurationError
+from fnframe import ConfigurationError, EngineFailed
 
 pytestmark = pytest.mark.anyio
 
@@ -201,3 +202,32 @@ async def test_other_peoples_files(kit: Any, of_somebody_else: Path) -> None:
             assert mapping.objects[-1].size == 9
     finally:
         os.seteuid(0)
+
+
+async def test_an_engine_that_can_write_nothing_for_a_while_holds_up_and_ends_nothing(
+    kit: Any, uploads: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its disk is full, say. Each step of a delivery is refused at first, and none is left out or done twice."""
+    monkeypatch.setattr(kit.Values, "put", refused_at_first(kit.Values.put))
+    monkeypatch.setattr(kit.Values, "delete", refused_at_first(kit.Values.delete))
+    mapping = kit.Recorder(Files("uploads", events=BOTH), uploads.parent)
+    mapping.enqueue = refused_at_first(mapping.enqueue)
+    async with kit.serving(mapping):
+        (uploads / "a").write_text("x")
+        await kit.until(lambda: "a" in mapping.state.values)
+        (uploads / "a").unlink()
+        await kit.until(lambda: mapping.removed and "a" not in mapping.state.values)
+    assert (mapping.created, mapping.removed) == (["a"], ["a"])
+    assert "what is found waits, and is tried again each second: engine.db: no space" in caplog.text
+
+
+def refused_at_first(call: Any) -> Any:
+    """It fails each first time of two."""
+    calls = itertools.count()
+
+    async def ask(*arguments: Any) -> Any:
+        if next(calls) % 2 == 0:
+            raise EngineFailed("no space", where="engine.db")
+        return await call(*arguments)
+
+    return ask

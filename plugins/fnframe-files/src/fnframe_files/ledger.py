@@ -6,6 +6,8 @@ import datetime as dt
 import logging
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -14,7 +16,7 @@ import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from fnframe import Event, PayloadTooLarge, QueueFull, RecursionStopped
+from fnframe import EngineFailed, Event, PayloadTooLarge, QueueFull, RecursionStopped
 
 from .bucket import Bucket
 from .mounts import mount_of, remote_mount
@@ -63,6 +65,7 @@ class Ledger:
         self._selection = Selection(trigger.pattern, trigger.ignore)
         self._todo: dict[str, tuple[Version | None, Note | None]] = {}
         self._removed = 0
+        self._in_trouble = False
         self._arrived = anyio.Event()
         self._idle = anyio.Event()
 
@@ -152,7 +155,7 @@ class Ledger:
         is_own = note is not None and note.function == self._mapping.function.name
         if "created" in self.trigger.events and not is_own:
             await self._enqueue(ObjectCreated, key, version, moment, note.depth + 1 if note is not None else 0)
-        await self._mapping.state.put(key, _encode(version))
+        await self._have_done(partial(self._mapping.state.put, key, _encode(version)))
 
     async def _remove(self, key: str, before: Version) -> None:
         del self.known[key]
@@ -160,28 +163,39 @@ class Ledger:
             await self._enqueue(ObjectRemoved, key, before, dt.datetime.now(dt.UTC), 0)
         if before.changed >= self._removed:
             self._removed = before.changed + 1
-            await self._mapping.state.put(_REMOVED, str(self._removed).encode())
-        await self._mapping.state.delete(key)
+            await self._have_done(partial(self._mapping.state.put, _REMOVED, str(self._removed).encode()))
+        await self._have_done(partial(self._mapping.state.delete, key))
 
     async def _enqueue(
         self, kind: type[ObjectCreated | ObjectRemoved], key: str, version: Version, moment: dt.datetime, depth: int
     ) -> None:
         event = self._event(kind, key, version, moment, depth)
+        try:
+            await self._have_done(partial(self._mapping.enqueue, event))
+        except (PayloadTooLarge, RecursionStopped) as refusal:
+            # What somebody names or writes a file must not end the app.
+            log.error("%r is not delivered: %s", key, refusal)  # noqa: TRY400
+        else:
+            self.delivered += 1
+
+    async def _have_done(self, call: Callable[[], Awaitable[object]]) -> None:
+        """Ask the engine until it does it: a full queue becomes empty, a full disk gets space, a lock is let go."""
         delay = 0.05
         while True:
             try:
-                await self._mapping.enqueue(event)
+                await call()
             except QueueFull as full:
-                log.debug("%r waits: %s", key, full)
-                await anyio.sleep(delay)
-                delay = min(2 * delay, 1.0)
-            except (PayloadTooLarge, RecursionStopped) as refusal:
-                # What somebody names or writes a file must not end the app.
-                log.error("%r is not delivered: %s", key, refusal)  # noqa: TRY400
-                return
+                log.debug("Files(%r) waits: %s", self.trigger.bucket, full)
+            except EngineFailed as error:
+                if not self._in_trouble:
+                    told = "Files(%r): what is found waits, and is tried again each second: %s"
+                    log.warning(told, self.trigger.bucket, error)
+                self._in_trouble = True
             else:
-                self.delivered += 1
+                self._in_trouble = False
                 return
+            await anyio.sleep(delay)
+            delay = min(2 * delay, 1.0)
 
     def _event(
         self, kind: type[ObjectCreated | ObjectRemoved], key: str, version: Version, moment: dt.datetime, depth: int
