@@ -115,6 +115,7 @@ class App:
                 raise ConfigurationError(f"a handler must be a Python function, found {handler!r}", where=asked)
             where = schema.where_defined(handler)
             _check_triggers(triggers, where)
+            specs = tuple(_spec(trigger, where) for trigger in triggers)
             _refuse_twice(triggers, where)
             self._add(
                 Function(
@@ -135,7 +136,7 @@ class App:
                     tags=tags or {},
                     tenant=tenant,
                     is_async=inspect.iscoroutinefunction(handler),
-                    triggers=tuple(_spec(trigger, where) for trigger in triggers),
+                    triggers=specs,
                 ),
                 handler,
                 triggers,

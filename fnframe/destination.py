@@ -20,7 +20,7 @@ def check_destination(destination: object) -> None:
     if is_url(destination):
         return _check_url(destination)
     scheme, colon, target = destination.partition(":")
-    if not destination.startswith(_SCHEMES) or not target:
+    if not destination.startswith(_SCHEMES) or not target or "\0" in target:
         hint = f"; did you mean 'function:{destination}'?" if destination and not colon else ""
         raise ValueError(f"must be {FORMS}, found {masked(destination)!r}{hint}")
     if scheme in ("queue", "stream"):

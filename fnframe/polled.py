@@ -8,6 +8,7 @@ and checkpoints come from the core.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from typing import Any, ClassVar
 
 import msgspec
@@ -169,9 +170,9 @@ class StreamTrigger(PolledTrigger, frozen=True, kw_only=True):
             if isinstance(self.start, str):
                 moment = dt.datetime.fromisoformat(self.start)
                 return moment.replace(tzinfo=moment.tzinfo or dt.UTC).timestamp()
-            if not isinstance(self.start, bool):
+            if not isinstance(self.start, bool) and math.isfinite(self.start):
                 return float(self.start)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             pass
         raise ConfigurationError(
             f"{type(self).__name__}: start must be 'earliest', 'latest', seconds since the epoch or a text such as "

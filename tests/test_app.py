@@ -18,7 +18,7 @@ from fnframe.runtime.running import run_target
 _numbers = itertools.count()
 
 HEAD = """\
-from fnframe import App, Context, Event, Limits, Trigger
+from fnframe import App, Context, Event, Limits, QueueTrigger, Trigger
 import functools
 
 class Bell(Trigger, frozen=True):
@@ -128,6 +128,7 @@ ASYNC = "async def handler(event): ...\n"
         ("on_failure='htps://me:secret@host/y'", ["found 'htps://host/...'"]),
         ("on_failure='https://host/a b'", ["printable ASCII characters without spaces, found 'https://host/...'"]),
         ("on_failure='https://host/#a'", ["without a fragment, found 'https://host/...'"]),
+        ("on_failure='file:a\\0b'", ["on_failure must be", "'file:PATH'", "found 'file:a\\x00b'"]),
         ("on_failure='file:'", ["on_failure must be", "'file:PATH'", "found 'file:'"]),
         ("variables={'A': 1}", ["variables", "'A'", "1"]),
         ("variables='A=1'", ["variables", "'A=1'"]),
@@ -238,6 +239,11 @@ def test_a_handler_that_cannot_be_called_is_refused(refused, parameters, words):
         (
             "@app.function(Bell(filter={'a': [functools.reduce]}))  # here\ndef f(event): ...",
             ["Bell(", "builtin_function_or_method is unsupported"],
+        ),
+        (
+            "class Bells(QueueTrigger): ...\n"
+            "@app.function(Bells(filter={'a': [functools.reduce]}))  # here\ndef f(event): ...",
+            ["Bells(", "builtin_function_or_method is unsupported"],
         ),
         (
             "class Call(Bell):\n invocation_type = 'synchronous'\n@app.function(Call(filter={}))  # here\ndef f(): ...",

@@ -40,6 +40,7 @@ def test_a_url_names_a_file(url, file, synchronous):
         ("sqlite://host/engine.db", "names no file"),
         ("sqlite:engine.db", "names no file"),
         ("sqlite:///engine.db#x", "names no file"),
+        ("sqlite:///a%00b.db", "names no file"),
         ("sqlite:///:memory:", "for an engine in memory write memory:"),
         ("sqlite:///engine.db?synchronous=off", "expected synchronous=full or synchronous=normal, found 'off'"),
         ("sqlite:///engine.db?sync=full", "has an unknown option 'sync'; known is: synchronous"),

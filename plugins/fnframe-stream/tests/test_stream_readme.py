@@ -47,6 +47,8 @@ def test_the_settings_and_their_defaults():
         ({"name": "fnframe:reports"}, "are fnframe's own"),
         ({"start": "soon"}, "Stream: start must be 'earliest', 'latest', seconds since the epoch or a text such as"),
         ({"start": True}, "found True"),
+        ({"start": float("nan")}, "found nan"),
+        ({"start": float("inf")}, "found inf"),
         ({"lanes": 11}, "Stream: lanes must lie between 1 and 10 lanes, found 11"),
         ({"bisect": 1}, "Stream: bisect must be True or False, found 1"),
         ({"partial_failures": "no"}, "Stream: partial_failures must be True or False, found 'no'"),
