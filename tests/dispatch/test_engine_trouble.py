@@ -88,3 +88,20 @@ async def test_what_ran_meanwhile_is_settled_when_it_is_over(tmp_path, monkeypat
         assert len(await engine.stream(REPORTS).read(0, 0, 10)) == 4
     for what in ("queue 'orders': an acknowledgement", "queue 'function:alone': an acknowledgement", ": a checkpoint"):
         assert f"{what} failed (EngineFailed: " in caplog.text
+
+
+async def test_the_end_of_an_app_does_not_fail_by_what_cannot_be_given_back(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("fnframe_sqlite.database.PATIENCE", 0.02)
+    app = App("troubled")
+
+    @app.function(Clicks(), isolation="inline")
+    async def handle(batch: Batch) -> None: ...
+
+    async with SqliteEngine("sqlite:///engine.db", EngineOptions(directory=tmp_path, stream_partitions=1)) as engine:
+        async with running(app, engine, SystemClock()) as host:
+            await host.stream("clicks").publish("click", key="k")
+            await host.drained()
+            with locked(tmp_path):
+                await host.stop(0.1)
+    assert "clicks:clicks: partition 0 could not be given back (EngineFailed: " in caplog.text
+    assert "clicks:clicks: that nobody reads it here any more could not be told (EngineFailed: " in caplog.text

@@ -86,8 +86,15 @@ class Partition:
         finally:
             with anyio.move_on_after(RELEASE, shield=True):
                 await self._committer.flush()
-                await self.claim.release()
+                await self._give_back()
             self._changed()
+
+    async def _give_back(self) -> None:
+        try:
+            await self.claim.release()
+        except Exception as error:
+            told = "%s could not be given back (%s: %s): another consumer gets it when its claim is over"
+            log.warning(told, self._what, type(error).__name__, error)
 
     def lose(self) -> None:
         """It is another consumer's now, who begins at the checkpoint: what runs here is for nobody."""

@@ -78,7 +78,16 @@ class PolledStream:
                     await self._clock.wait(self._news, self._clock.monotonic() + self._claim / LOOKS)
         finally:
             with anyio.move_on_after(LEAVE, shield=True):
-                await self._stream.leave(self._group, self._consumer)
+                await self._leave()
+
+    async def _leave(self) -> None:
+        try:
+            await self._stream.leave(self._group, self._consumer)
+        except Exception as error:
+            told = (
+                "%s: that nobody reads it here any more could not be told (%s: %s): others know when its claim is over"
+            )
+            log.warning(told, self._function.source, type(error).__name__, error)
 
     def stop(self) -> None:
         """Begin nothing more."""

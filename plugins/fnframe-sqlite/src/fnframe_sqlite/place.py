@@ -34,7 +34,8 @@ def place_of(url: str, directory: Path) -> Place:
     """What the URL says. Raises `ConfigurationError` that says what is wrong in it."""
     parts = urlsplit(url)
     path = unquote(parts.path.removeprefix("/"))
-    if parts.netloc or not parts.path.startswith("/") or path.endswith("/") or "\0" in path or not path or parts.fragment:
+    is_path = path and parts.path.startswith("/") and not path.endswith("/") and "\0" not in path
+    if not is_path or parts.netloc or parts.fragment:
         raise ConfigurationError(f"the engine's URL {url!r} names no file: write {FORM}")
     if path == ":memory:":
         raise ConfigurationError(f"the engine's URL {url!r} asks for no file: for an engine in memory write memory:")
