@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
-from fnframe_files import Files, ObjectCreated, ObjectRemoved
+from fnframe_files import Files, ObjectCreated, ObjectMissing, ObjectRemoved
 
 pytestmark = pytest.mark.anyio
 
@@ -291,6 +291,32 @@ async def test_symbolic_links_are_not_followed(kit: Any, mapping: Any, uploads: 
         await fence()
         await fence()
     assert mapping.created == ["fence-1.jpg", "fence-2.jpg"]
+
+
+async def test_the_folder_itself_is_not_exchanged_for_a_link(
+    kit: Any, mapping: Any, uploads: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may write beside it could have functions read, and write, what he may not."""
+    monkeypatch.setattr("fnframe_files.watcher.MISSING", 0.02)
+    secret = uploads.parent / "secret"
+    secret.mkdir()
+    (secret / "s.jpg").write_text("x")
+    (uploads / "a.jpg").write_text("x")
+    async with kit.serving(mapping):
+        uploads.rename(uploads.parent / "away")
+        uploads.symlink_to(secret)
+        await kit.until(lambda: "waiting for it" in caplog.text)
+        bucket = mapping.objects[0].bucket
+        with pytest.raises(ObjectMissing):
+            bucket.get("s.jpg")
+        with pytest.raises(NotADirectoryError):
+            bucket.put("t.jpg", b"x")
+        uploads.unlink()
+        (uploads.parent / "away").rename(uploads)
+        (uploads / "b.jpg").write_text("x")
+        await kit.until(lambda: mapping.created == ["a.jpg", "b.jpg"])
+    assert mapping.removed == []
+    assert [path.name for path in secret.iterdir()] == ["s.jpg"]
 
 
 async def test_names_that_are_not_text(kit: Any, mapping: Any, uploads: Path) -> None:

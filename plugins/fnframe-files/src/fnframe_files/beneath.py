@@ -24,15 +24,19 @@ _syscall.restype = ctypes.c_long
 _syscall.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t]
 
 
-def open_directory(folder: str, parts: Sequence[str], flags: int = PASS, *, make: bool = False) -> int:
-    """The descriptor of the directory that lies below `folder` by these names; `folder` itself may be any path.
+def open_directory(
+    folder: str, parts: Sequence[str], flags: int = PASS, *, make: bool = False, follow: bool = False
+) -> int:
+    """The descriptor of the directory that lies below `folder` by these names; `folder` itself may be a link where it
+    is to `follow` it.
 
     What others rename meanwhile, or replace by a link, leads nowhere. With `make`, directories that are missing are
     made. Raises `OSError`; where a link is in the way, `ELOOP` or `NotADirectoryError`.
     """
+    itself = ~os.O_NOFOLLOW if follow else ~0
     if not parts:
-        return os.open(folder, flags & ~os.O_NOFOLLOW)
-    top = os.open(folder, PASS & ~os.O_NOFOLLOW)
+        return os.open(folder, flags & itself)
+    top = os.open(folder, PASS & itself)
     try:
         return _walk(top, parts, flags, make=True) if make else _open(top, parts, flags)
     finally:

@@ -137,7 +137,8 @@ class Bucket(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @contextmanager
     def _directory(self, parts: Sequence[str], flags: int = PASS, *, make: bool = False) -> Iterator[int]:
-        descriptor = open_directory(self._path, parts, flags, make=make)
+        # What a trigger watches was no link when it began: it may have been exchanged for one.
+        descriptor = open_directory(self._path, parts, flags, make=make, follow=not self.folder)
         try:
             yield descriptor
         finally:

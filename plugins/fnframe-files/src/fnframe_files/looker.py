@@ -67,7 +67,8 @@ class Looker:
             directory = self._descent.to(ledger.root, folder)
         except OSError as error:
             # That the whole folder is not there says nothing of its objects.
-            if error.errno in AWAY and Path(ledger.root).is_dir():
+            root = Path(ledger.root)
+            if error.errno in AWAY and root.is_dir() and not root.is_symlink():
                 return GONE
             raise
         if not entry.regular:
