@@ -37,6 +37,8 @@ def send(
     Its id is printed. The app may run meanwhile, or later. An id that was accepted before is told
     on standard error, and is no failure.
     """
+    from ..errors import PayloadTooLarge
+    from ..function import Limits
     from ..sending import sendable
 
     try:
@@ -44,6 +46,9 @@ def send(
     except ValueError as error:
         raise UsageError(str(error)) from None
     payload = payload_of(data) if raw else json_of(data)
+    limit = Limits().asynchronous_payload  # The app is not imported, so nobody knows whether it has another one.
+    if len(payload) > limit:
+        raise PayloadTooLarge(str(where), len(payload), limit)
     return with_engine(
         target, set_, partial(_send, where=where, payload=payload, id_=id, key=key, group=group, delay=delay)
     )

@@ -44,6 +44,9 @@ def test_what_is_sent_reaches_the_app_and_what_it_gives_up_on_can_be_redriven(fn
     assert fnframe("send", "shop", "queue:orders", "--data", '"bad"', "--id", "two").stdout == "two\n"
     again = fnframe("send", "shop", "orders", "--data", "3", "--id", "two")
     assert (again.returncode, again.stdout, again.stderr) == (0, "two\n", "queue:orders: two was accepted before\n")
+    large = fnframe("send", "shop", "stream:clicks", "--key", "u1", "--data", "-", "--raw", input="x" * 1_048_577)
+    assert large.returncode == 2
+    assert "'stream:clicks' has 1,048,577 bytes of data; the limit here is 1,048,576 bytes" in large.stderr
 
     run = start("run", "shop", "--log-format", "text")
     run.read_until("ordered {'n': 1}", "message two lies among the dead letters")
