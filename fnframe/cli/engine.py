@@ -12,15 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from ..engine.protocol import Engine
+    from ..sending import Target
 
 
-def with_engine(target: str, assignments: Sequence[str], command: Callable[[Engine], Awaitable[int]]) -> int:
-    """Run a command with the engine that `fnframe run` uses for this app; its exit status."""
+def with_engine(
+    target: str, assignments: Sequence[str], command: Callable[[Engine], Awaitable[int]], *, of: Target | None = None
+) -> int:
+    """Run a command with the engine that the app, or one queue or stream of it, has under `fnframe run`; its status."""
 
     async def run(_: Stop) -> int:
         from ..runtime.open_engine import open_engine
 
-        async with open_engine(target, settings=settings_of(assignments)) as engine:
+        async with open_engine(target, settings=settings_of(assignments), of=of) as engine:
             return await command(engine)
 
     return run_async(run)

@@ -50,7 +50,10 @@ def send(
     if len(payload) > limit:
         raise PayloadTooLarge(str(where), len(payload), limit)
     return with_engine(
-        target, set_, partial(_send, where=where, payload=payload, id_=id, key=key, group=group, delay=delay)
+        target,
+        set_,
+        partial(_send, where=where, payload=payload, id_=id, key=key, group=group, delay=delay),
+        of=where,
     )
 
 

@@ -13,16 +13,20 @@ from ..clock import SystemClock
 from ..environment.target import directory_of
 from ..errors import ConfigurationError
 from .config import load_settings
-from .engines import durable_url, engine_of
+from .engines import durable_url, engine_of, engines_in
 from .plugins import load_plugins
 
 if TYPE_CHECKING:
     from ..engine.protocol import Engine
+    from ..sending import Target
+    from .config import Settings
 
 
 @asynccontextmanager
-async def open_engine(target: str, *, settings: Mapping[str, Any] = {}) -> AsyncIterator[Engine]:
-    """Open the engine that the app's settings name, without importing the app.
+async def open_engine(
+    target: str, *, settings: Mapping[str, Any] = {}, of: Target | None = None
+) -> AsyncIterator[Engine]:
+    """Open the engine that the app's settings name, or the one `of` a queue or stream, without importing the app.
 
     Raises `ConfigurationError` for an engine that is in the memory of the process which runs the app.
     """
@@ -31,12 +35,23 @@ async def open_engine(target: str, *, settings: Mapping[str, Any] = {}) -> Async
     chosen = load_settings(directory, plugins.settings_types, settings, os.environ)
     if "engine" not in chosen.sources:
         chosen = replace(chosen, engine=durable_url(plugins))  # As `fnframe run` does.
+    if of is not None:
+        chosen = _only(chosen, of)
     engine = engine_of(chosen, plugins, directory, SystemClock())
-    if not engine.durable:
+    if not any(each.durable for each in engines_in(engine).values()):
         raise ConfigurationError(
-            f"the engine of this app is {chosen.engine!r}: what is in it ends with the process that runs the app, so "
-            "there is nothing to see or to send to from outside; a durable one is engine = 'sqlite:///...'",
+            f"the engine of {of or 'this app'} is {chosen.engine!r}: what is in it ends with the process that runs the "
+            "app, so there is nothing to see or to send to from outside; a durable one is engine = 'sqlite:///...'",
             where=chosen.sources.get("engine"),
         )
     async with engine:
         yield engine
+
+
+def _only(settings: Settings, of: Target) -> Settings:
+    """The settings as if the engine of this queue or stream were the only one."""
+    own = settings.engines.get(str(of))
+    if own is None:
+        return replace(settings, engines={})
+    sources = {**settings.sources, "engine": settings.sources[f"engines.{of}"]}
+    return replace(settings, engine=own, engines={}, sources=sources)

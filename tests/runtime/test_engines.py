@@ -10,8 +10,10 @@ from fnframe.engine.memory import MemoryEngine
 from fnframe.engine.protocol import REPORTS, Message, Record
 from fnframe.runtime.config import Settings, load_settings
 from fnframe.runtime.engines import durable_url, engine_of
+from fnframe.runtime.open_engine import open_engine
 from fnframe.runtime.plugins import FoundPlugin, Plugins, load_plugins
 from fnframe.runtime.running import run_target
+from fnframe.sending import Target
 
 pytestmark = pytest.mark.anyio
 
@@ -188,3 +190,19 @@ def test_the_table_may_be_a_variable_or_an_argument(tmp_path):
     assert engines({"engines": {"queue:a": "memory:"}}) == {"queue:a": "memory:"}
     assert engines({"engines.queue:a": "memory:"}) == {"queue:a": "memory:"}
     assert engines() == {}
+
+
+async def test_what_is_sent_from_outside_goes_where_it_outlives_who_sends(write_app, tmp_path):
+    app = write_app(APP)
+    queue, stream = Target("queue", "orders"), Target("stream", "clicks")
+    engines = '[engines]\n"queue:orders" = "memory:"\n"stream:clicks" = "sqlite:///clicks.db"\n'
+    (tmp_path / "fnframe.toml").write_text(f"\n{engines}")
+    with pytest.raises(ConfigurationError, match=r"fnframe.toml:3: the engine of queue:orders is 'memory:'"):
+        await open_engine(app, of=queue).__aenter__()
+    (tmp_path / "fnframe.toml").write_text(f'engine = "memory:"\n{engines}')
+    async with open_engine(app, of=stream) as engine:
+        await engine.stream("clicks").publish([Record("k", b"1")])
+    async with open_engine(app) as engine:
+        assert await engine.streams() == ["clicks"]
+    with pytest.raises(ConfigurationError, match=r"fnframe.toml:1: the engine of queue:other is 'memory:'"):
+        await open_engine(app, of=Target("queue", "other")).__aenter__()
