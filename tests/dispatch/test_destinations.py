@@ -216,16 +216,18 @@ async def test_a_letter_of_another_version_is_no_record(app):
     assert letter.reason.startswith("it is no record: ")
 
 
-async def test_a_file_that_cannot_be_written_is_told_at_the_start(write_app, tmp_path):
+@pytest.mark.parametrize(
+    ("path", "problem"), [("file/failed.jsonl", ".*/file is no folder"), ("/dev/null", "it is no regular file")]
+)
+async def test_a_file_that_cannot_be_written_is_told_at_the_start(write_app, tmp_path, path, problem):
     """Else its records would wait without end."""
     (tmp_path / "file").touch()
     app = write_app(
-        "from fnframe import App\n\napp = App('files')\n\n\n@app.function(on_failure='file:file/failed.jsonl')\n"
+        f"from fnframe import App\n\napp = App('files')\n\n\n@app.function(on_failure='file:{path}')\n"
         "def keeps(event): ...\n"
     )
-    with pytest.raises(
-        ConfigurationError, match=r"'keeps': on_failure: no record can be written to .*failed.jsonl: "
-    ) as caught:
+    words = f"'keeps': on_failure: no record can be written to .*{path}: {problem}"
+    with pytest.raises(ConfigurationError, match=words) as caught:
         async with run_target(app):
             pass
     assert caught.value.where == f"{app}:6"

@@ -80,6 +80,8 @@ def _unwritable(path: Path) -> str | None:
     """Why nothing can be appended there, as far as can be seen without trying."""
     if path.is_dir():
         return os.strerror(errno.EISDIR)
+    if path.exists() and not path.is_file():
+        return "it is no regular file"  # To open a pipe waits for a reader, and no device keeps a line for sure.
     there = next(each for each in (path, *path.parents) if each.exists())
     if there != path and not there.is_dir():
         return f"{there} is no folder"
