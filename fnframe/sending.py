@@ -43,9 +43,14 @@ def target_of(text: str) -> Target:
     return Target(kind, name)  # type: ignore[arg-type]
 
 
-def sendable(target: str, *, key: str | None = None, group: str | None = None, delay: float = 0.0) -> Target:
+def sendable(
+    target: str, *, key: str | None = None, group: str | None = None, id: str | None = None, delay: float = 0.0  # noqa: A002
+) -> Target:  # fmt: skip
     """The queue or stream to send to. Raises `ValueError` where what is given beside the data makes no sense there."""
     found = target_of(target)
+    for name, value in (("key", key), ("group", group), ("id", id)):
+        if value is not None and not _is_text(value):
+            raise ValueError(f"{name} must be a text, found {value!r}: write {name}=str(...)")
     if found.kind == "function":
         raise ValueError(f"{target!r} is a function: invoke it with enqueue({found.name!r}, ...)")
     if found.kind == "stream" and (key is None or group is not None or delay):
@@ -54,6 +59,14 @@ def sendable(target: str, *, key: str | None = None, group: str | None = None, d
         )
     if found.kind == "queue" and key is not None:
         raise ValueError(f"a message for the queue {found.name!r} has no key: its group says what is kept in order")
-    if not 0 <= delay <= 366 * 86_400:
+    if not isinstance(delay, (int, float)) or not 0 <= delay <= 366 * 86_400:
         raise ValueError(f"delay must be a number of seconds from 0 to a year, found {delay!r}")
     return found
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is one that everybody can read: with half a surrogate, no UTF-8 holds it."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False

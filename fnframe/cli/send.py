@@ -42,7 +42,7 @@ def send(
     from ..sending import sendable
 
     try:
-        where = sendable(queue, key=key, group=group, delay=delay)
+        where = sendable(queue, key=key, group=group, id=id, delay=delay)
     except ValueError as error:
         raise UsageError(str(error)) from None
     payload = payload_of(data) if raw else json_of(data)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..dispatch.carried import Carried
 from ..event import encode_json
-from ..sending import sendable
+from ..sending import check_name, sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,8 @@ class QueueProducer:
     """A queue, to send to: made by `running.queue(name)`."""
 
     def __init__(self, name: str, acceptance: Acceptance) -> None:
-        self.name = sendable(f"queue:{name}").name
+        check_name(name)
+        self.name = name
         self._acceptance = acceptance
 
     def __repr__(self) -> str:
@@ -30,10 +31,10 @@ class QueueProducer:
         """Send a message, anything that encodes to JSON; its id. Returns when the engine has it.
 
         An `id` that was sent before, within an hour at least, is accepted once. Messages of one `group` are handled in
-        order; `delay` is in seconds. Raises `PayloadTooLarge`, `QueueFull`, `ValueError` for a delay that is none, and
-        `NotRunning` after the end.
+        order; `delay` is in seconds. Raises `PayloadTooLarge`, `QueueFull`, `ValueError` for an id or group that is no
+        text and a delay that is none, and `NotRunning` after the end.
         """
-        sendable(f"queue:{self.name}", group=group, delay=delay)
+        sendable(f"queue:{self.name}", group=group, id=id, delay=delay)
         return await self._acceptance.send(self.name, Carried(encode_json(data)), id_=id, group=group, delay=delay)
 
 
@@ -41,7 +42,8 @@ class StreamProducer:
     """A stream, to publish to: made by `running.stream(name)`."""
 
     def __init__(self, name: str, acceptance: Acceptance) -> None:
-        self.name = sendable(f"stream:{name}", key="").name
+        check_name(name)
+        self.name = name
         self._acceptance = acceptance
 
     def __repr__(self) -> str:
@@ -51,9 +53,11 @@ class StreamProducer:
         """Publish a record, anything that encodes to JSON. Returns when the engine has it.
 
         Records of one `key` are handled in order. An `id` that was published before, within an hour at least, is
-        accepted once: False then. Raises `PayloadTooLarge`, and `NotRunning` after the end.
+        accepted once: False then. Raises `PayloadTooLarge`, `ValueError` for a key or id that is no text, and
+        `NotRunning` after the end.
         """
-        return await self._acceptance.publish(self.name, Carried(encode_json(data)), key=key, id_=id)
+        sendable(f"stream:{self.name}", key=key, id=id)
+        return await self._acceptance.publish(self.name, Carried(encode_json(data)), key=key, id_=id or "")
 
 
 class QueueInThread:

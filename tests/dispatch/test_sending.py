@@ -126,6 +126,8 @@ async def test_async_handlers_await_it_inline_too(world):
         ("stream:clicks", {}, "needs a key"),
         ("stream:clicks", {"key": "k", "delay": 1}, "needs a key, by which it is ordered, and nothing else"),
         ("orders", {"key": "k"}, "has no key: its group says what is kept in order"),
+        ("orders", {"group": 5}, "group must be a text, found 5: write group=str(...)"),
+        ("orders", {"delay": "1"}, "delay must be a number of seconds from 0 to a year, found '1'"),
         ("orders", {"delay": -1}, "delay must be a number of seconds from 0 to a year, found -1"),
         ("queue:fnframe:reports", {}, "are fnframe's own"),
         ("queue:", {}, "expected a name such as 'orders', found ''"),
@@ -164,6 +166,15 @@ async def test_producers_outside_of_handlers(world):
         running.queue("function:plain")
     with pytest.raises(ValueError, match="found ''"):
         running.stream("")
+    with pytest.raises(ValueError, match="expected a name such as 'orders', found 5"):
+        running.queue(5)
+    with pytest.raises(ValueError, match=r"id must be a text, found 5: write id=str\(...\)"):
+        await orders.send(1, id=5)  # A database's key, say; it would end the poller.
+    with pytest.raises(ValueError, match=r"group must be a text, found '\\ud800'"):
+        await orders.send(1, group="\ud800")
+    for wrong in (5, None):
+        with pytest.raises(ValueError, match="key"):
+            await stream.publish(1, key=wrong)
     assert repr(orders) == "<QueueProducer orders>"
 
 
