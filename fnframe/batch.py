@@ -212,10 +212,13 @@ def _fitting(origin: Origin, bodies: list[bytes], type_: Any) -> tuple[list[Reco
 
 
 def _plain(body: bytes, item: Item) -> Any:
-    """What a record without a type decodes to: anything fits."""
+    """What a record without a type decodes to: anything fits but a number that is too large."""
     if item.content_type == BYTES:
         return body
-    return body.decode() if item.content_type == TEXT else decode_json(body)
+    try:
+        return body.decode() if item.content_type == TEXT else decode_json(body)
+    except msgspec.DecodeError as error:
+        raise InvalidEvent(str(error)) from None
 
 
 @lru_cache(maxsize=256)

@@ -107,6 +107,13 @@ def test_what_does_not_fit_fails_by_itself():
     assert batch.complete({"state": {}}) == {"state": {}, **named}
 
 
+def test_a_number_that_is_too_large_fails_by_itself():
+    """It is JSON, and no number of Python's; without a type, anything else fits."""
+    batch = Batch.from_event(queue_event(b'{"n":1}', b'{"n":1e999}', b"1" * 5000, b"no json"))
+    assert batch.data == [{"n": 1}, "no json"]
+    assert batch.failed == ["m1", "m2"]
+
+
 def test_what_lies_behind_a_misfit_in_order_waits_for_it():
     groups = Batch.from_event(queue_event(b'{"n":1}', b"1", b'{"n":3}', b'{"n":4}', keys=("a", "a", "a", "b")), Order)
     assert [record.data.n for record in groups] == [1, 4]

@@ -39,14 +39,17 @@ def state_of(success: Success) -> bytes:
     """The state that a function with a tumbling window leaves, as JSON. Raises `InvalidAnswer` where there is none."""
     try:
         return bytes(msgspec.json.decode(success.payload, type=dict[str, msgspec.Raw])["state"])
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
         raise InvalidAnswer('a function with a tumbling window must return {"state": ...}') from None
 
 
 def _decoded(success: Success) -> Any:
     if success.content_type != JSON:
         raise InvalidAnswer(f"expected JSON, found {success.content_type}")
-    return decode_json(success.payload)
+    try:
+        return decode_json(success.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # Of a program that is none of Python's.
+        raise InvalidAnswer(f"it is no JSON: {error}") from None
 
 
 def _listed(answer: dict[str, Any], member: str) -> list[Any]:

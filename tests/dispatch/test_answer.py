@@ -63,10 +63,13 @@ def test_the_whole_batch_failed(payload):
 def test_an_answer_that_is_no_json_fails_the_whole_batch():
     with pytest.raises(InvalidAnswer, match="expected JSON, found application/octet-stream"):
         failures(answer(b"\xff", "application/octet-stream"), lambda: NAMES)
+    for payload in (b"", b"{", b"1e999", b'"\xff"', b"[" * 100_000 + b"]" * 100_000):
+        with pytest.raises(InvalidAnswer, match="it is no JSON: "):
+            failures(answer(payload), lambda: NAMES)
 
 
 def test_a_window_needs_a_state():
     assert state_of(answer(b'{"state": {"sum":1}, "batchItemFailures": []}')) == b'{"sum":1}'
-    for payload in (b"null", b"{}", b"[]", b'"x"'):
+    for payload in (b"null", b"{}", b"[]", b'"x"', b"", b'{"state": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"):
         with pytest.raises(InvalidAnswer, match=r'must return \{"state": \.\.\.\}'):
             state_of(answer(payload))
