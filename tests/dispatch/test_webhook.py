@@ -120,6 +120,14 @@ async def test_an_answer_without_end_is_not_read_to_its_end(receiver, client):
     await post(client, receiver.url, RECORD)
 
 
+async def test_an_answer_counts_by_its_status_also_where_its_body_is_cut(receiver, client):
+    cut = {"content-length": "10", "connection": "close"}
+    receiver.answers += [(200, cut), (404, cut)]
+    await post(client, receiver.url, RECORD)
+    with pytest.raises(Refused, match="answered 404 Not Found"):
+        await post(client, receiver.url, RECORD)
+
+
 async def test_a_port_where_nobody_listens(client):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

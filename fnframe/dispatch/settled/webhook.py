@@ -71,19 +71,23 @@ async def post(client: httpx2.AsyncClient, url: str, record: Event) -> None:
     headers["idempotency-key"] = headers["ce-id"]
     place = masked(url)
     token = _posting.set(True)
+    response: httpx2.Response | None = None
     try:
         with anyio.fail_after(SECONDS):
             async with client.stream("POST", url, content=body, headers=headers) as response:
                 await _read(response)
     except TimeoutError:
-        raise Unavailable(f"{place} did not answer within {SECONDS:g} seconds") from None
+        if response is None:
+            raise Unavailable(f"{place} did not answer within {SECONDS:g} seconds") from None
     except httpx2.InvalidURL:
         raise Refused(f"{place} is no URL") from None
     except httpx2.HTTPError as error:
-        # Its text may quote the URL.
-        raise Unavailable(f"{place} cannot be reached ({type(error).__name__})") from None
+        # Its text may quote the URL. What goes wrong behind the status changes nothing: the record was taken, or not.
+        if response is None:
+            raise Unavailable(f"{place} cannot be reached ({type(error).__name__})") from None
     finally:
         _posting.reset(token)
+    assert response is not None
     _judge(place, response)
 
 
