@@ -16,6 +16,7 @@ import msgspec
 from . import schema
 from .errors import ConfigurationError, nearest
 from .function import Function, Isolation, Limits, Manifest, TriggerSpec
+from .options import named_only
 from .trigger import Trigger, kind_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class App:
     def __repr__(self) -> str:
         return f"<App {self.name!r}: {', '.join(self.definitions) or 'no functions'}>"
 
+    @named_only("app.function")
     def function(
         self,
         *triggers: Trigger,
@@ -103,8 +105,7 @@ class App:
 
         Raises `ConfigurationError` at the line of the decorator for whatever is wrong.
         """
-
-        asked = _caller()
+        asked = _caller(3)
         if len(triggers) == 1 and inspect.isfunction(triggers[0]):
             raise ConfigurationError(
                 "have you forgotten the parentheses? `@app.function()`", where=schema.where_defined(triggers[0])
@@ -273,6 +274,8 @@ class App:
             raise ConfigurationError(
                 f"{function.name!r} is no name for a function: {problem}; give it name=...", where=function.where
             )
+        for other in self.definitions.values():
+            _refuse_collision(triggers, other, function)
         definition = Definition(function, handler, triggers)
         try:
             if handler is not None:
@@ -309,13 +312,27 @@ def _caller(depth: int = 2) -> str:
 
 def _refuse_twice(triggers: tuple[Trigger, ...], where: str) -> None:
     """Two that poll one source would take from each other what only one of them handles, or lets through."""
-    seen: set[tuple[str, str]] = set()
-    for trigger in [trigger for trigger in triggers if trigger.invocation_type == "polled"]:
-        mapping = kind_of(trigger), trigger.identity()
-        if mapping in seen:
-            problem = f"this function has {trigger.describe()} already: one trigger does for both"
-            raise ConfigurationError(problem, where=where)
-        seen.add(mapping)
+    for place, trigger in enumerate(triggers):
+        is_polled = trigger.invocation_type == "polled"
+        for known in triggers[:place]:
+            is_same = is_polled and (kind_of(trigger), trigger.identity()) == (kind_of(known), known.identity())
+            if is_same or _collide(trigger, known):
+                problem = f"this function has {known.describe()} already: one trigger does for both"
+                raise ConfigurationError(problem, where=where)
+
+
+def _refuse_collision(triggers: tuple[Trigger, ...], other: Definition, function: Function) -> None:
+    """Which of two functions would get an event must not be a matter of chance."""
+    for trigger in triggers:
+        for known in other.triggers:
+            if _collide(trigger, known):
+                name, where = other.function.name, other.function.where
+                problem = f"{trigger.describe()} is already that of {name!r}: {known.describe()}, declared at {where}"
+                raise ConfigurationError(f"function {function.name!r}: {problem}", where=function.where)
+
+
+def _collide(trigger: Trigger, known: Trigger) -> bool:
+    return type(trigger) is type(known) and trigger.collides(known)
 
 
 def _spec(trigger: Trigger, where: str) -> TriggerSpec:

@@ -9,6 +9,7 @@ import msgspec
 from .destination import check_destination
 from .errors import ConfigurationError
 from .event import decode_json
+from .options import Options
 from .tenant import is_declaration
 
 MB = 1024 * 1024
@@ -17,7 +18,7 @@ Isolation = Literal["process", "inline"]
 StartMethod = Literal["fork", "spawn"]
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, metaclass=Options):
     """Bounds of one app, Lambda's by default: `App("name", limits=Limits(timeout=3600))` raises one.
 
     `memory` and `ephemeral_storage` in MB, `timeout` in seconds, payloads in bytes; `concurrency` is the number of

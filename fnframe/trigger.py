@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import msgspec
 
 from .destination import masked
+from .options import Options
 from .outcome import InvocationType
 
 if TYPE_CHECKING:
@@ -130,7 +131,13 @@ class State(Protocol):
 
 
 class Trigger(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=str.lower, tag_field="trigger"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag=str.lower,
+    tag_field="trigger",
+    metaclass=Options,
 ):
     """Base of every trigger: a frozen Struct whose fields are its configuration, checked in `__post_init__`.
 
@@ -189,6 +196,13 @@ class Trigger(
     def check_handler(self, annotation: Any) -> None:
         """Raise `ConfigurationError` where a handler whose first parameter has this annotation (`Any` for none) cannot
         take the events of this trigger. Called when the function is declared."""
+
+    def collides(self, other: Self) -> bool:
+        """Whether no other function of the app may have the trigger `other`, of the same type, beside this one.
+
+        By default they may. Called when a function is declared.
+        """
+        return False
 
     def document(self, event: Event, names: Collection[str]) -> dict[str, Any]:
         """What a filter sees of an event: of the members that the event has, these, as decoded JSON.

@@ -21,7 +21,7 @@ INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib",
 MACHINERY = tuple(
     f"{path}/{name}/"
     for path in (*INSTALLED, str(Path(msgspec.__file__).parent.parent))
-    for name in ("asyncio", "anyio", "trio", "msgspec")
+    for name in ("asyncio", "anyio", "importlib", "trio", "msgspec")
 )
 LONGEST_NAME = 256
 LONGEST_TEXT = 64 * 1024

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
 
 from ..app import App
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, nearest
 
 PROVIDED = "--provided"
 """In place of a target: a template of a provider's environments, not of an app."""
@@ -76,12 +77,16 @@ def load_app(target: str, name: str | None = None, *, anew: bool = False) -> App
 
 
 def _file_of(target: str) -> Path | None:
+    if not target:
+        raise ConfigurationError(f"the target is empty, as a variable that is not set leaves it; {FORMS}")
     path_text = target.partition(":")[0] if ".py:" in target else target
     path = Path(path_text)
     if path.is_dir():
         path = path / "app.py"
         if not path.is_file():
             raise ConfigurationError(f"the folder {target} holds no app.py; {FORMS}")
+    if path.suffix != ".py" and path.is_file() and (path.suffix or "/" in target):
+        raise ConfigurationError(f"{target} is no Python file; {FORMS}")
     if path.suffix == ".py" or "/" in target:
         if not path.is_file():
             raise ConfigurationError(f"no file {path_text!r} from {Path.cwd()}; {FORMS}")
@@ -119,15 +124,49 @@ def _import_module(name: str) -> Any:
 
 
 def _attribute(module: Any, attribute: str, target: str) -> App:
-    value = getattr(module, attribute, None)
-    if callable(value) and not isinstance(value, App):
-        value = value()
+    apps = {key: item for key, item in vars(module).items() if isinstance(item, App)}
+    here = f"apps here: {', '.join(apps) or 'none'}"
+    if not hasattr(module, attribute):
+        raise ConfigurationError(f"{target}: there is no {attribute!r}{nearest(attribute, apps)}; {here}")
+    value = getattr(module, attribute)
+    if isinstance(value, App):
+        return value
+    found = repr(value)
+    if callable(value):
+        _refuse_handler(value, apps, target)
+        if _takes_nothing(value):
+            value = value()
+            found = f"one that returns {value!r}"
+        else:
+            found = f"one that takes {inspect.signature(value)}"
     if not isinstance(value, App):
-        apps = ", ".join(key for key, item in vars(module).items() if isinstance(item, App)) or "none"
         raise ConfigurationError(
-            f"expected {target} to be an App or a function that returns one, found {value!r}; apps here: {apps}"
+            f"expected {target} to be an App or a function that takes nothing and returns one, found {found}; {here}"
         )
     return value
+
+
+def _refuse_handler(value: Any, apps: dict[str, App], target: str) -> None:
+    """A target names an app, and the command one of its functions."""
+    for key, app in apps.items():
+        for definition in app.definitions.values():
+            if definition.handler is value:
+                name, place = definition.function.name, f"{target.rpartition(':')[0]}:{key}"
+                raise ConfigurationError(
+                    f"{target} is the function {name!r} of an app, and a target names the app: {place} (to run the "
+                    f"function: `fnframe invoke {place} {name}`)",
+                    where=definition.function.where,
+                )
+
+
+def _takes_nothing(value: Any) -> bool:
+    try:
+        inspect.signature(value).bind()
+    except TypeError:
+        return False
+    except ValueError:  # A builtin that does not tell.
+        pass
+    return True
 
 
 def _forget(folder: Path) -> None:

@@ -236,7 +236,10 @@ def _check_complete(app: App, imported: dict[str, Function]) -> None:
 
 
 def source_of(app: App, target: str | None) -> Source:
-    """How a template finds an embedded app: its module if that is in a package, else its file."""
+    """How a template finds an embedded app: its module if that is in a package, else its file.
+
+    Raises `ConfigurationError` where it is in none.
+    """
     import sys
 
     path = tuple(entry or str(Path.cwd()) for entry in sys.path)
@@ -244,4 +247,9 @@ def source_of(app: App, target: str | None) -> Source:
         return Source(target, None, path)
     if "." in app.module and app.module != "__main__":
         return Source(app.module, app.name, path)
+    if not app.file.is_file():
+        raise ConfigurationError(
+            f"app {app.name!r} is in no file (it was made by `python -c`, at a prompt or in a notebook), and its "
+            "environments import the file that declares its functions: put it into one, app.py say, and import it here"
+        )
     return Source(str(app.file), app.name, path)

@@ -112,13 +112,14 @@ def test_without_cyclopts_the_extra_is_named():
 )
 def test_a_broken_app_is_told_with_the_users_own_line(fnframe, tmp_path, source, line, words):
     (tmp_path / "app.py").write_text(source)
-    for command in (["run", "app.py"], ["dev", "app.py"]):
+    for command in (["run", "app.py"], ["dev", "app.py"], ["functions", "app:app"]):
         result = fnframe(*command)
         assert result.returncode == 2
         assert f"error: app.py:{line}: " in result.stderr
         assert words in result.stderr
         assert f"  {line} | {source.splitlines()[line - 1]}" in result.stderr
         assert "Traceback" not in result.stderr
+        assert "importlib" not in result.stderr
 
 
 def test_an_error_deep_in_an_import_shows_the_users_frames(fnframe, tmp_path):

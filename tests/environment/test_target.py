@@ -56,7 +56,6 @@ def named(name: str) -> str:
         ("folder_one/app.py", "in a folder"),
         ("folder_one/app.py:app", "in a folder"),
         (".", "here"),
-        ("", "here"),
         ("package_one:app", "of the package"),
         ("package_one.web:app", "of a module"),
         ("package_one.inner:app", "of a package inside"),
@@ -154,10 +153,14 @@ FORMS = "a target is 'module:app', 'path/to/app.py' or a folder that holds app.p
         ("no/such/folder", "no file 'no/such/folder' from "),
         ("empty_one", "the folder empty_one holds no app.py"),
         (".", "holds no app.py"),
+        ("", "the target is empty"),
+        ("empty_one/readme.txt", "empty_one/readme.txt is no Python file"),
+        ("readme.txt", "readme.txt is no Python file"),
     ],
 )
 def test_no_file_or_folder_is_refused_with_the_forms_of_a_target(write, load, target, words):
     write("empty_one/readme.txt")
+    write("readme.txt")
     with pytest.raises(ConfigurationError) as caught:
         load(target)
     assert words in str(caught.value)
@@ -179,16 +182,26 @@ def test_no_module_is_refused_with_the_forms_of_a_target(write, target):
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("names_one:ap", ["expected names_one:ap to be an App or a function that returns one", "None", "app, other"]),
+        ("names_one:ap", ["names_one:ap: there is no 'ap', did you mean 'app'?; apps here: app, other"]),
         ("names_one:number", ["expected names_one:number to be an App", "found 5", "apps here: app, other"]),
-        ("names_one:makes_five", ["expected names_one:makes_five to be an App", "found 5"]),
-        ("names_two:app", ["found None; apps here: none"]),
+        ("names_one:makes_five", ["expected names_one:makes_five to be an App", "found one that returns 5"]),
+        ("names_one:needs", ["a function that takes nothing and returns one, found one that takes (where)"]),
+        (
+            "names_one:order",
+            [
+                "names_one.py:8: names_one:order is the function 'order' of an app",
+                "names the app: names_one:app",
+                "`fnframe invoke names_one:app order`",
+            ],
+        ),
+        ("names_two:app", ["names_two:app: there is no 'app'; apps here: none"]),
         ("names_two", ["names_two defines no App at its top level", "app = App(...)", "'module:create_app'"]),
         ("names_two.py", ["names_two.py defines no App at its top level"]),
     ],
 )
 def test_a_wrong_name_says_what_is_there(write, target, words):
     source = "from fnframe import App\napp = App('a')\nother = App('b')\nnumber = 5\ndef makes_five(): return 5\n"
+    source += "def needs(where): return app\n\n@app.function()\ndef order(event): return event\n"
     write("names_one.py", source)
     write("names_two.py")
     with pytest.raises(ConfigurationError) as caught:

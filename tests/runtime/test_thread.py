@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -219,3 +220,14 @@ def test_more_threads_than_environments_and_several_functions(callers, max_envir
             sys.setswitchinterval(interval)
         assert wrong == []
         assert running._running.pool.statistics()["waiting"] == 0
+
+
+def test_an_app_that_is_in_no_file_is_refused_with_what_to_do(tmp_path):
+    """`python -c`, a prompt, a notebook: there is nothing that an environment could import."""
+    program = "from fnframe import App\napp = App('x')\n@app.function()\ndef f(): ...\nwith app.run_in_thread(): ..."
+    for arguments in (["-c", program], ["-"]):
+        done = subprocess.run(
+            [sys.executable, *arguments], input=program, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert "ConfigurationError: app 'x' is in no file" in done.stderr
+        assert "put it into one, app.py say, and import it here" in done.stderr

@@ -137,8 +137,9 @@ async def test_only_what_was_asked_for_is_told(kit: Any, uploads: Path) -> None:
 async def test_a_bucket_that_cannot_be_a_folder_is_refused(kit: Any, uploads: Path) -> None:
     (uploads / "file").write_text("x")
     mapping = kit.Recorder(Files("uploads/file"), uploads.parent)
-    with pytest.raises(ConfigurationError, match="'uploads/file' cannot be a folder"):
+    with pytest.raises(ConfigurationError, match="'uploads/file' cannot be a folder: File exists: /") as caught:
         await Files.run_all([mapping], task_status=anyio.TASK_STATUS_IGNORED)
+    assert caught.value.where == mapping.function.where
 
 
 async def test_a_folder_that_is_gone_says_nothing_of_its_objects(kit: Any, uploads: Path) -> None:

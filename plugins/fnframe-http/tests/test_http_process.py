@@ -160,10 +160,17 @@ async def test_an_address_that_is_not_ours_is_told_with_its_option(demo: Path) -
 
 
 @pytest.mark.anyio
-async def test_two_functions_of_one_route_are_refused_at_start(kit: Any) -> None:
-    with pytest.raises(ConfigurationError, match="is already that of 'first'"):
-        async with run_target(str(kit.APPS / "twice.py"), settings={"http.port": 0}):
+async def test_two_functions_of_one_route_are_refused_where_the_second_is_declared(kit: Any) -> None:
+    """Also for who only looks at the app."""
+    file = kit.APPS / "twice.py"
+    with pytest.raises(ConfigurationError) as refused:
+        async with run_target(str(file), serve="none"):
             raise AssertionError("it started")
+    assert refused.value.where == f"{file}:17"
+    assert str(refused.value) == (
+        f"{file}:17: function 'second': Http('GET /photos/{{other}}') is already that of 'first': "
+        f"Http('GET /photos/{{name}}'), declared at {file}:12"
+    )
 
 
 @pytest.mark.anyio

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.routing import Match, Route
 
-from fnframe import ConfigurationError, Function
+from fnframe import App, ConfigurationError, Function
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,17 @@ def test_a_route_reads_as_it_was_written() -> None:
     assert Http("GET /a").describe() == "Http('GET /a')"
     filtered = Http("GET /a", "async", filter={"method": ["GET"]})
     assert filtered.describe() == "Http('GET /a', 'async', filter={'method': ['GET']})"
+
+
+def test_a_function_has_a_route_once() -> None:
+    with pytest.raises(ConfigurationError, match=r"this function has Http\('GET /a/\{x\}'\) already"):
+        App("a").function(Http("GET /a/{x}"), Http("GET /a/{y}", "async"))(lambda: None)
+
+
+def test_what_differs_by_method_or_kind_is_another_route() -> None:
+    app = App("a")
+    for number, route in enumerate(["GET /a/{x}", "POST /a/{x}", "ANY /a/{x}", "GET /a/{x:int}", "GET /a"]):
+        app.function(Http(route), name=f"f{number}")(lambda: None)
 
 
 SEGMENTS = st.sampled_from(["a", "b", "{x}", "{y}", "{x:int}", "{x:float}", "v{x}", "{x:path}"])

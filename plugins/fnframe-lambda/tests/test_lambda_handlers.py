@@ -312,6 +312,7 @@ async def test_log_lines_in_json(running, heard):
         ({"handler": "a.b", "variables": {"X1": "x" * 4096}}, "4,098 bytes together"),
         ({"handler": "a.b", "memory": 64}, "memory must lie between 128"),
         ({"handler": "a.b", "timeout": 901}, "timeout must lie between"),
+        ({"handlr": "a.b"}, "app.lambda_function has no option 'handlr', did you mean 'handler'?; it has: handler, "),
     ],
 )
 def test_what_is_wrong_is_refused_at_the_users_line(options, problem):

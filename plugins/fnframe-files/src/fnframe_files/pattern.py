@@ -17,7 +17,8 @@ class Selection:
     """The files that `pattern` takes and `ignore` does not.
 
     A pattern without `/` is for the file's name, at any depth; one with `/` for the whole key. `*` and `?` do not
-    match `/`; `**` is any number of folders. What is ignored is the whole tree below, where it is a folder.
+    match `/`; `**` is any number of folders. What is ignored is the whole tree below, where it is a folder. Raises
+    `re.error` for what is no pattern.
     """
 
     def __init__(self, pattern: str, ignore: Iterable[str]) -> None:
@@ -88,6 +89,8 @@ def _fixed(parts: list[str]) -> str:
 def _translated(part: str) -> str:
     if part == "?":
         return "[^/]"
+    if part == "[":
+        raise re.error("a '[' is not closed; '[[]' is that character itself, and a set has no '/'")
     if part[0] == "[" and len(part) > 2:
         inside, negation = part[1:-1], ""
         if len(inside) > 1 and inside[0] == "!":

@@ -31,7 +31,7 @@ POLL_REMOTE = 5.0
 async def serve(mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) -> None:
     """Watch for all mappings until cancelled; ready when all that lay there is enqueued."""
     ledgers = [Ledger(mapping) for mapping in mappings]
-    made = [_make_folder(ledger) for ledger in ledgers]
+    made = [_make_folder(ledger, mapping) for ledger, mapping in zip(ledgers, mappings, strict=True)]
     for ledger in ledgers:
         _tell_remote(ledger)
         stamps.learn(ledger.root)
@@ -90,7 +90,7 @@ def _interval(ledger: Ledger) -> float | None:
     return None if sys.platform == "linux" else POLL_WITHOUT_INOTIFY
 
 
-def _make_folder(ledger: Ledger) -> bool:
+def _make_folder(ledger: Ledger, mapping: Mapping) -> bool:
     """Make the folder if it is missing, so that something can be put there; whether it was."""
     folder = Path(ledger.root)
     if folder.is_dir():
@@ -98,7 +98,8 @@ def _make_folder(ledger: Ledger) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"Files: {ledger.trigger.bucket!r} cannot be a folder: {error}") from None
+        problem = f"Files: {ledger.trigger.bucket!r} cannot be a folder: {error.strerror}: {error.filename}"
+        raise ConfigurationError(problem, where=mapping.function.where) from None
     return True
 
 

@@ -41,8 +41,7 @@ def lifespan(app: App, **settings: Any) -> Callable[[Any], AbstractAsyncContextM
 
     @asynccontextmanager
     async def run(host: Any) -> AsyncIterator[None]:
-        async with app.run(mounted=[Http], **settings) as running:
-            Router(running.mappings(Http))  # Refuses at start what it would refuse at the first request.
+        async with app.run(mounted=[Http], **settings):
             yield
 
     return run

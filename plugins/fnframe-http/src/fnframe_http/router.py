@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from starlette.routing import compile_path
 
-from fnframe import ConfigurationError
-
 from .problem import Problem
 from .route import ANY, KINDS, PARAMETER, split_parameter
 
@@ -45,12 +43,11 @@ class Router:
     """Finds endpoints: paths without parameters in a dictionary, the others by Starlette's expressions.
 
     Of several routes that match, the most specific wins: part by part, text before `uuid`, `int`, `float`, `str` and
-    `path`. Raises `ConfigurationError` when two functions have one route.
+    `path`. No two have one route: that is refused where functions are declared.
     """
 
     def __init__(self, mappings: Iterable[Mapping]) -> None:
         endpoints = [Endpoint(mapping) for mapping in mappings]
-        _refuse_duplicates(endpoints)
         by_path: dict[str, dict[str, Endpoint]] = {}
         for endpoint in endpoints:
             by_path.setdefault(endpoint.route.path, {})[endpoint.route.method] = endpoint
@@ -91,20 +88,6 @@ def _not_found(path: str, method: str, allowed: set[str]) -> Problem:
     names = ", ".join(sorted(allowed))
     problem = f"{path} does not take {method}; it takes {names}"
     return Problem(405, "MethodNotAllowed", problem, headers=[(b"allow", names.encode())])
-
-
-def _refuse_duplicates(endpoints: Iterable[Endpoint]) -> None:
-    first: dict[tuple[str, str], Endpoint] = {}
-    for endpoint in endpoints:
-        key = endpoint.route.method, endpoint.route.shape
-        other = first.setdefault(key, endpoint)
-        if other is not endpoint:
-            function, known = endpoint.mapping.function, other.mapping.function
-            raise ConfigurationError(
-                f"the route {endpoint.mapping.trigger.route!r} of function {function.name!r} is already that of "
-                f"{known.name!r}: {other.mapping.trigger.route!r}, declared at {known.where}",
-                where=function.where,
-            )
 
 
 def _matcher(path: str) -> Callable[[str], re.Match[str] | None]:

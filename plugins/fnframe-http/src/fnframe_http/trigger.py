@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
 
@@ -69,6 +69,11 @@ class Http(Trigger, frozen=True):
     def is_awaited(self) -> bool:
         """With "async" the client has its answer, 202, before the function runs."""
         return self.invocation == "sync"
+
+    def collides(self, other: Self) -> bool:
+        """One route has one function: method and path are the same, whatever the parameters are called."""
+        mine, its = self.parsed(), other.parsed()
+        return (mine.method, mine.shape) == (its.method, its.shape)
 
     def document(self, event: Event, names: Collection[str]) -> dict[str, Any]:
         """Beside what every event has: the request's `method`, `path`, `path_params`, and `query` and `headers`, which

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fnframe import ConfigurationError, Function
 from fnframe.errors import nearest
+from fnframe.options import named_only
 
 from .spec import EVENT_FORMATS, HANDLER, MOST_VARIABLES, EventFormat, Spec
 
@@ -34,6 +35,7 @@ LAMBDAS_DELAYS = (60.0, 120.0)
 _VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 
 
+@named_only("app.lambda_function")
 def function(
     app: App,
     name: str,
@@ -156,5 +158,5 @@ def _check_variables(variables: dict[str, str], refuse: Any) -> None:
 
 
 def _caller() -> str:
-    frame = sys._getframe(2)
+    frame = sys._getframe(3)
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
