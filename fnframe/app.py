@@ -94,14 +94,16 @@ class App:
         first parameter is the type that the event's data is decoded to.
 
         `name` (default: the callable's) must be unique in the app. `memory` is in MB, `timeout` in seconds,
-        `ephemeral_storage` in MB for any one file under the temporary directory. `retries` and `maximum_age`
-        (seconds) hold for asynchronous invocations; a record of their last failure goes to `on_failure`, and one of
-        their success to `on_success`: `"function:NAME"`, `"queue:NAME"`, `"stream:NAME"`, `"file:PATH"` (JSON lines)
-        or a URL. `reserved_concurrency` is the function's own share of the app's concurrency, guarantee and cap;
-        `provisioned_concurrency` keeps that many environments warm. `variables` are set in the function's environment
-        before its module is imported. `isolation="inline"` runs an async handler in the host's event loop. `tags` are
-        copied into each report, and so is what `tenant` finds in the event: `"header:NAME"`, a header of an HTTP
-        request or an extension attribute of any other event, or `"$.customer.id"`, a field of its data.
+        `ephemeral_storage` in MB for any one file under the temporary directory. `retries` and `maximum_age` (seconds)
+        hold for asynchronous invocations; a record of their last failure goes to `on_failure`, and one of their success
+        to `on_success`: `"function:NAME"`, `"queue:NAME"`, `"stream:NAME"`, `"file:PATH"` (JSON lines) or a URL. An
+        asynchronous event that ended its environment (by memory or exit, not by a timeout) or its host `poison` times
+        is given up on, whatever retries are left. `reserved_concurrency` is the function's own share of the app's
+        concurrency, guarantee and cap; `provisioned_concurrency` keeps that many environments warm. `variables` are set
+        in the function's environment before its module is imported. `isolation="inline"` runs an async handler in the
+        host's event loop. `tags` are copied into each report, and so is what `tenant` finds in the event:
+        `"header:NAME"`, a header of an HTTP request or an extension attribute of any other event, or `"$.customer.id"`,
+        a field of its data.
 
         Raises `ConfigurationError` at the line of the decorator for whatever is wrong.
         """

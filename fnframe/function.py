@@ -65,6 +65,7 @@ class EnvironmentSpec(msgspec.Struct, frozen=True):
 class Function(msgspec.Struct, frozen=True, kw_only=True):
     """A function's configuration, as `app.function(...)` set it; all that a host needs to know of it.
 
+    Sizes are in MB, times in seconds. `poison` is how often an asynchronous event may end its environment or its host.
     `environment` is None for a Python handler of the app. `retry_delays` are seconds before the first retry, the
     second, and so on, the last one for all that follow; empty for the app's own policy. `version_of` names the function
     that this one is a `version` of: reports are that one's, and reserved concurrency is shared with it. `arn` is what

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ..event import JSON, decode_json
+from ..event import JSON, UNDECODABLE, decode_json
 from ..outcome import Success
 
 LAMBDA, OWN = "batchItemFailures", "batch_item_failures"
@@ -39,7 +39,7 @@ def state_of(success: Success) -> bytes:
     """The state that a function with a tumbling window leaves, as JSON. Raises `InvalidAnswer` where there is none."""
     try:
         return bytes(msgspec.json.decode(success.payload, type=dict[str, msgspec.Raw])["state"])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
+    except (*UNDECODABLE, KeyError):
         raise InvalidAnswer('a function with a tumbling window must return {"state": ...}') from None
 
 
@@ -48,8 +48,8 @@ def _decoded(success: Success) -> Any:
         raise InvalidAnswer(f"expected JSON, found {success.content_type}")
     try:
         return decode_json(success.payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # Of a program that is none of Python's.
-        raise InvalidAnswer(f"it is no JSON: {error}") from None
+    except UNDECODABLE as error:  # What speaks the Runtime API may send anything.
+        raise InvalidAnswer(f"expected JSON: {error}") from None
 
 
 def _listed(answer: dict[str, Any], member: str) -> list[Any]:

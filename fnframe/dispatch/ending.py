@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 from ..event import encode_json
 from ..outcome import EXITED, OUT_OF_MEMORY, REFUSED, THROTTLED, Failure, Outcome
+
+log = logging.getLogger("fnframe.poller")
+
+
+def tell_raised(what: str, error: Exception) -> str:
+    """Log an exception that was none of the handler's, with its stack; what is told of it elsewhere."""
+    log.error("%s: handling it raised, which counts as a failed attempt", what, exc_info=error)
+    return f"handling it raised {type(error).__name__}: {error}"
 
 
 def was_throttled(outcome: Outcome) -> bool:

@@ -9,10 +9,11 @@ import anyio
 import pytest
 from facts import until
 
-from fnframe import ConfigurationError, hookimpl
+from fnframe import ConfigurationError, Event, hookimpl
 from fnframe.dispatch.carried import unwrapped
-from fnframe.dispatch.settled.outbox import OUTBOX
+from fnframe.dispatch.settled.outbox import OUTBOX, put_letter
 from fnframe.engine.protocol import Message, Record
+from fnframe.event import now
 from fnframe.runtime.running import run_target
 from fnframe.testing.clock import ManualClock
 
@@ -174,6 +175,17 @@ async def test_what_a_url_refuses_lies_among_the_dead_letters(app, receiver, cap
     assert [json.loads(body)["requestContext"]["condition"] for _, _, body in receiver.requests] == [
         "RetriesExhausted", "RetriesExhausted",
     ]  # fmt: skip
+
+
+async def test_a_record_that_cannot_even_be_sent_holds_up_no_other_and_its_url_is_not_told(app, receiver, caplog):
+    """Somebody else's, in an engine that several apps share: fnframe's own records are sent as JSON."""
+    record = Event(id="1", source="s", type="t", time=now(), datacontenttype="text/\u00e9")
+    async with run_target(app) as running:
+        await put_letter(running.engine, f"{receiver.url}/?token=abc", record)
+        await running.enqueue("posted", 5)
+        await until(lambda: receiver.requests)
+        await until(lambda: "posting it raised UnicodeEncodeError; trying again" in caplog.text)
+    assert "token" not in caplog.text
 
 
 async def test_a_url_that_is_down_for_hours_holds_up_no_function_and_is_given_up_on(app, receiver):

@@ -12,8 +12,16 @@ import msgspec
 from ...destination import masked
 from ...errors import FunctionNotFound
 from ...event import Event
-from ...outcome import EXITED, Failure, Outcome, Success
-from ..ending import attempts_text, ended_environment, error_of, poison_text, was_refused, was_throttled
+from ...outcome import EXITED, SERVICE_FAILED, Failure, Outcome, Success
+from ..ending import (
+    attempts_text,
+    ended_environment,
+    error_of,
+    poison_text,
+    tell_raised,
+    was_refused,
+    was_throttled,
+)
 from ..retry import put_record
 
 if TYPE_CHECKING:
@@ -116,11 +124,26 @@ class Asynchronous:
             return Attempt(lease, function, envelope, outcome, "Success")
         return self._failed(lease, function, envelope, outcome)
 
+    def failed(self, batch: Sequence[Lease], error: Exception) -> Attempt | Unfit:
+        (lease,) = batch
+        problem = tell_raised(f"function {self._name!r}: event {lease.message.id}", error)
+        try:
+            envelope, function = decode_envelope(lease.message.body), self._function()
+        except (msgspec.DecodeError, FunctionNotFound):
+            return Unfit(lease, problem)
+        failure = self._failure(lease, function, envelope, SERVICE_FAILED, problem)
+        return self._failed(lease, function, envelope, failure)
+
     def _untried(
         self, lease: Lease, function: Function, envelope: Envelope, error_type: str, problem: str, condition: Condition
     ) -> Attempt:
         """The end of an event that is not run (once more)."""
-        outcome = self._dispatcher.failure(
+        outcome = self._failure(lease, function, envelope, error_type, problem)
+        return Attempt(lease, function, envelope, outcome, condition, tried=False)
+
+    def _failure(self, lease: Lease, function: Function, envelope: Envelope, error_type: str, problem: str) -> Failure:
+        """The failure of an event that no attempt tells of."""
+        return self._dispatcher.failure(
             function,
             envelope.event,
             envelope.request_id,
@@ -130,7 +153,6 @@ class Asynchronous:
             invocation_type="asynchronous",
             attempt=lease.message.attempt,
         )
-        return Attempt(lease, function, envelope, outcome, condition, tried=False)
 
     def _failed(self, lease: Lease, function: Function, envelope: Envelope, failure: Failure) -> Attempt:
         """Again, or the end."""

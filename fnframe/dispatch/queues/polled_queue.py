@@ -13,10 +13,18 @@ import msgspec
 
 from ...batch_event import Item, Origin, batch_event
 from ...event import Event, decode_json, encode_json
-from ...outcome import EXITED, Failure, Outcome, Report, Success
+from ...outcome import EXITED, SERVICE_FAILED, Failure, Outcome, Report, Success
 from ..answer import INVALID, InvalidAnswer, failures
 from ..carried import unwrapped
-from ..ending import attempts_text, ended_environment, error_of, poison_text, was_refused, was_throttled
+from ..ending import (
+    attempts_text,
+    ended_environment,
+    error_of,
+    poison_text,
+    tell_raised,
+    was_refused,
+    was_throttled,
+)
 from ..polled_function import UNSERVED
 
 if TYPE_CHECKING:
@@ -103,6 +111,15 @@ class PolledQueue:
             self._judge_failure(leases, outcome, verdict)
         return verdict
 
+    def failed(self, batch: Sequence[Lease], error: Exception) -> Verdict:
+        verdict = Verdict()
+        ids = ", ".join(lease.message.id for lease in batch)
+        problem = tell_raised(f"{self._function.source}: {ids}", error)
+        told = encode_json({"errorType": SERVICE_FAILED, "errorMessage": problem})
+        for lease in batch:
+            self._fail(lease, SERVICE_FAILED, told, verdict)
+        return verdict
+
     async def settle(self, verdict: Verdict) -> Collection[str]:
         report = None
         if verdict.outcome is not None and not was_throttled(verdict.outcome):
@@ -111,7 +128,10 @@ class PolledQueue:
             await self._queue.ack(verdict.done, report)
             report = None  # It is kept.
         await _together(_endings(verdict, report))
-        self._tell(verdict)
+        try:
+            self._tell(verdict)
+        except Exception:  # It is settled: to do that once more would be no better.
+            log.exception("%s: observers could not be told what came of a batch", self._function.source)
         return {again.lease.message.group for again in verdict.again if again.lease.message.group is not None}
 
     def _admitted(self, batch: Sequence[Lease], verdict: Verdict) -> Sequence[Lease]:

@@ -51,6 +51,9 @@ class Handler(Protocol[Verdict]):
     async def settle(self, verdict: Verdict) -> Collection[str]:
         """End each lease; the groups of which something comes again. Where it raises, it is called once more."""
 
+    def failed(self, batch: Sequence[Lease], error: Exception) -> Verdict:
+        """What becomes of a batch where `invoke` raised, which no function does: its messages failed."""
+
 
 class Poller(Generic[Verdict]):
     """Serves one queue for one function.
@@ -186,10 +189,17 @@ class Poller(Generic[Verdict]):
         if not self._held.issuperset(batch):
             return None
         begun = time.monotonic()
-        verdict = await self._handler.invoke(batch)
+        verdict = await self._outcome(batch)
         self._duration += (time.monotonic() - begun - self._duration) / 16
         self._crew.most = self._widened if self._duration < SHORT else self._concurrency
         return verdict
+
+    async def _outcome(self, batch: list[Lease]) -> Verdict:
+        """What came of a batch: whatever it brings about, the others are handled."""
+        try:
+            return await self._handler.invoke(batch)
+        except Exception as error:
+            return self._handler.failed(batch, error)
 
     async def _settle(self, batch: list[Lease], verdict: Verdict | None) -> None:
         failed: Collection[str]

@@ -106,6 +106,11 @@ class Outbox:
             return self._unavailable(lease, error)
         return Sent(lease)
 
+    def failed(self, batch: Sequence[Lease], error: Exception) -> Sent:
+        """Try again, as where the server is down. Neither text nor stack is told: they may quote the URL."""
+        (lease,) = batch
+        return self._unavailable(lease, Unavailable(f"posting it raised {type(error).__name__}"))
+
     def _unavailable(self, lease: Lease, error: Unavailable) -> Sent:
         message = lease.message
         delay = max(self._policy.delay(message.attempt), error.retry_after)

@@ -11,7 +11,7 @@ import anyio
 import msgspec
 
 from ...event import Event
-from ...outcome import INVALID_EVENT, Failure, Outcome, Report, Success
+from ...outcome import INVALID_EVENT, SERVICE_FAILED, Failure, Outcome, Report, Success
 from ..answer import INVALID, InvalidAnswer, failures, state_of
 from ..ending import ended_environment, was_refused, was_throttled
 from ..polled_function import UNSERVED
@@ -88,8 +88,14 @@ class Attempts:
             piece = self._pieces[-1]
             if await self._gives_up_on_old(piece):
                 continue
-            event = self._event(piece)
-            outcome = await self._function.invoke(event, piece.attempt)
+            try:
+                event = self._event(piece)
+                outcome = await self._function.invoke(event, piece.attempt)
+            except Exception as error:
+                event = self._function.bare_event(self._partition, piece.records)
+                failure = self._function.raised(event, error, piece.attempt)
+                await self._failed(piece, event, failure, failure)
+                continue
             if outcome is None:
                 await self._pause(UNSERVED)
             elif isinstance(outcome, Success):
@@ -174,14 +180,15 @@ class Attempts:
     ) -> None:
         """Again, in two, or not any more. `named`: it is the first record that failed.
 
-        In two also where one record ended the environment, or was no good to the handler, and the others need not.
+        In two also where one record ended the environment, or was no good to the handler or to a plugin, and the others
+        need not.
         """
         if was_refused(failure):  # A budget, say: the stream waits for better times.
             return await self._pause(self._function.policy.delay(LATE))
         if was_throttled(failure):
             return await self._pause(max(self._function.policy.delay(1), failure.retry_after or 0.0))
         lost = piece.lost + ended_environment(failure)
-        splits = self._trigger.bisect or lost > piece.lost or failure.error_type == INVALID_EVENT
+        splits = self._trigger.bisect or lost > piece.lost or failure.error_type in (INVALID_EVENT, SERVICE_FAILED)
         if splits and len(piece.records) > 1 and piece.closing is None:
             self._split(piece, 1 if named else len(piece.records) // 2, lost)
         elif self._is_spent(piece, lost):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ...engine.protocol import Claim, Record, Stream
     from ...outcome import Report
     from ..selection import Admits
+    from ..settled.records import LostCondition
     from .stream_function import StreamFunction
 
 log = logging.getLogger("fnframe.poller")
@@ -139,7 +140,8 @@ class Partition:
                 await self._room.wait()
             most = max(1, min(room, int(READ_AT_ONCE / self._mean)))
             try:
-                self._take(await self._stream.read(self.claim.partition, self._read_to, most, wait=self._patience()))
+                records = await self._stream.read(self.claim.partition, self._read_to, most, wait=self._patience())
+                await self._take(records)
                 failures = 0
             except Exception as error:
                 failures += 1
@@ -161,23 +163,37 @@ class Partition:
             return IDLE_READ
         return min(IDLE_READ, max(0.0, closes - self._clock.time()))
 
-    def _take(self, records: Sequence[Record]) -> None:
+    async def _take(self, records: Sequence[Record]) -> None:
         if not records:
             self._caught_up = self._clock.time()
             for lane in self._lanes:
                 lane.look()
             return
         self._tell_gap(records[0].position)
+        admitted = records if self._admits is None else await self._admitted(records, self._admits)
         self._read_to = records[-1].position
         self._mean = (self._mean + sum(len(record.body) for record in records) / len(records)) / 2
-        admits = self._admits
-        admitted = records if admits is None else [record for record in records if admits(record)]
         if not admitted:
             self._committer.add()  # It is done with them.
         elif len(self._lanes) == 1:
             self._lanes[0].put(admitted)
         else:
             self._spread(admitted)
+
+    async def _admitted(self, records: Sequence[Record], admits: Admits) -> Sequence[Record]:
+        """The records that fit the filter. One at which the filter itself fails is given up on: no other attempt would
+        find it otherwise."""
+        admitted = []
+        for record in records:
+            try:
+                if admits(record):
+                    admitted.append(record)
+            except Exception as error:
+                event = self._function.bare_event(self.claim.partition, [record])
+                failure = self._function.raised(event, error, 1)
+                condition: LostCondition = "RetryAttemptsExhausted"
+                await self._function.give_up(self.claim.partition, [record], condition, event, 1, failure, failure)
+        return admitted
 
     def _tell_gap(self, first: int) -> None:
         """Say so where the stream let records go that the function had yet to be told of."""

@@ -151,6 +151,9 @@ class PolledStream:
     async def _serve(self, partition: Partition) -> None:
         try:
             await partition.run()
+            self._news.set()
+        except Exception:
+            told = "%s: partition %d ended; at the next look it begins anew behind what is done"
+            log.exception(told, self._function.source, partition.claim.partition)
         finally:
             self._partitions.remove(partition)
-            self._news.set()

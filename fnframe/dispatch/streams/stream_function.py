@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from ...batch_event import Item, Origin, batch_event
 from ...destination import masked
-from ...event import Event
-from ...outcome import Failure, Outcome
+from ...event import Event, now
+from ...outcome import SERVICE_FAILED, Failure, Outcome
 from ..carried import unwrapped
+from ..ending import tell_raised
 from ..polled_function import PolledFunction
 from ..retry import put_record
 from ..settled.records import LostCondition, range_lost_record
@@ -59,6 +60,15 @@ class StreamFunction(PolledFunction):
             depth=max((carried.depth for carried in contents), default=0),
             state=state,
         )
+
+    def bare_event(self, partition: int, records: Sequence[Record]) -> Event:
+        """An event that names the records, where none can be made of them."""
+        id_ = f"{self.source}:{partition}:{_named(records, None)}"
+        return Event(id=id_, source=self.source, type=f"fnframe.{self.kind}.batch", time=now())
+
+    def raised(self, event: Event, error: Exception, attempt: int) -> Failure:
+        """The failure of an attempt that raised, which no function does; it is told in the log with its stack."""
+        return self.failure(event, SERVICE_FAILED, tell_raised(event.id, error), attempt)
 
     async def give_up(
         self, partition: int, records: Sequence[Record], condition: LostCondition, event: Event, attempts: int,
