@@ -50,6 +50,19 @@ async def test_time_passes_when_it_is_told_to():
         assert clock.next_moment() is None
 
 
+async def test_what_somebody_waits_for_besides_has_not_happened_because_time_is_over():
+    """As with the machine's clock: who looks at the event afterwards must not be told that it is set."""
+    clock = ManualClock(1000.0)
+    async with anyio.create_task_group() as tasks:
+        waiting = Waiting(clock, 1010.0)
+        tasks.start_soon(waiting)
+        await settle()
+        clock.advance(10)
+        await settle()
+        assert waiting.woken == 1010.0
+        assert not waiting.called.is_set()
+
+
 async def test_a_clock_that_is_set_forward_wakes_whose_time_has_come():
     clock = ManualClock(1000.0)
     async with anyio.create_task_group() as tasks:

@@ -58,10 +58,11 @@ class ManualClock:
     async def _sleep(self, event: anyio.Event, until: float, *, wall: bool) -> None:
         if until <= self._now:
             return await checkpoint()
-        sleeper = _Sleeper(event, until, wall)
+        sleeper = _Sleeper(until, wall)
         self._sleepers.append(sleeper)
         try:
-            await event.wait()
+            with sleeper.scope:
+                await event.wait()
         finally:
             if sleeper in self._sleepers:
                 self._sleepers.remove(sleeper)
@@ -69,13 +70,13 @@ class ManualClock:
     def _wake(self, is_due: Callable[[_Sleeper], bool]) -> None:
         for sleeper in [sleeper for sleeper in self._sleepers if is_due(sleeper)]:
             self._sleepers.remove(sleeper)
-            sleeper.event.set()
+            sleeper.scope.cancel()  # Not the event, which says something to who waits for it.
 
 
 class _Sleeper:
     """Who waits, until when on the monotonic scale, and whether for what the clock shows."""
 
-    def __init__(self, event: anyio.Event, until: float, wall: bool) -> None:
-        self.event = event
+    def __init__(self, until: float, wall: bool) -> None:
+        self.scope = anyio.CancelScope()
         self.until = until
         self.wall = wall

@@ -153,7 +153,7 @@ class LeaksATask(Bell, frozen=True):
 
 class LeaksAThread(Bell, frozen=True):
     async def run(self, mapping, *, task_status):
-        threading.Thread(target=threading.Event().wait, args=(1,), name="left over", daemon=True).start()
+        threading.Thread(target=threading.Event().wait, args=(20,), name="left over", daemon=True).start()
         await super().run(mapping, task_status=task_status)
 
 
