@@ -102,7 +102,7 @@ def fnframe_lifespan(running: RunningApp) -> Lifespan:  # type: ignore[empty-bod
 
     It is entered then, and left when the triggers have ended and what was accepted is worked off. A mapping that it
     yields is added to the running app: after `yield {"cron": schedules}` there is `running.cron`. Commands that only
-    look at an app run it too, without its triggers. What it raises ends the app.
+    look at an app run it too, without its triggers: `running.serves` tells. What it raises ends the app.
     """
 
 

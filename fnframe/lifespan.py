@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +19,10 @@ Services = Mapping[str, object]
 
 Lifespan = AbstractAsyncContextManager[Services | None]
 
+Serves = Literal["all", "backlog", "calls", "none"]
+"""What an app runs for: `"all"` its triggers; `"backlog"`, of these, those whose events can wait outside; `"calls"`,
+nothing but what its caller invokes (`fnframe invoke`); `"none"`, for who only looks at it (`fnframe functions`)."""
+
 
 class RunningApp(Protocol):
     """A running app, as a plugin's lifespan gets it."""
@@ -30,6 +34,11 @@ class RunningApp(Protocol):
     @property
     def clock(self) -> Clock:
         """The app's time."""
+
+    @property
+    def serves(self) -> Serves:
+        """What the app runs for. Where it is `"none"` nothing is invoked, and what a plugin leaves beside the app would
+        be a surprise."""
 
     @property
     def shared(self) -> bool:

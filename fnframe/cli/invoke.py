@@ -97,7 +97,7 @@ async def _invoke(
 
     event = _event_of(payload) if is_event else None
     lines = LogLines(sys.stderr, "text")
-    async with run_target(target, settings=settings, serve="none", plugins=(lines,)) as running:
+    async with run_target(target, settings=settings, serve="calls", plugins=(lines,)) as running:
         outcome = await running.invoke(function, event=event, payload=None if is_event else payload)
     if not isinstance(outcome, Success):
         return FAILED

@@ -33,6 +33,7 @@ from ..environment.wire import Ack, Send
 from ..errors import ConfigurationError, FnframeError, NotRunning, nearest
 from ..event import Event, encode_json, new_id, now
 from ..function import Function
+from ..lifespan import Serves
 from ..trigger import Trigger, kind_of
 from .bundle import Bundle, Source, source_of, start_bundle, with_others_beside
 from .config import Settings, load_settings
@@ -43,7 +44,7 @@ from .mapping import BoundMapping
 from .plugins import Plugins, load_plugins
 from .producers import QueueProducer, StreamProducer
 from .provided import Provided
-from .triggers import Serve, Triggers, only
+from .triggers import Triggers, only
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -69,14 +70,15 @@ class Running:
 
     def __init__(
         self, bundle: Bundle, plugins: Plugins, settings: Settings, engine: Engine, pool: Pool, tasks: TaskGroup,
-        *, source: Source, embedded: App | None, mounted: frozenset[str], readiness: Readiness, clock: Clock,
-        debug: bool, provided: Provided,
+        *, source: Source, serves: Serves, embedded: App | None, mounted: frozenset[str], readiness: Readiness,
+        clock: Clock, debug: bool, provided: Provided,
     ) -> None:  # fmt: skip
         self.plugins = plugins
         self.settings = settings
         self.engine = engine
         self.pool = pool
         self.clock = clock
+        self.serves = serves
         self.debug = debug
         self.shared = engine.shared
         self.services: dict[str, Any] = {}
@@ -251,15 +253,15 @@ class Running:
         """Whether nothing waits or runs now; see `drained`."""
         return await self.delivery.is_idle()
 
-    async def serve(self, which: Serve) -> None:
+    async def serve(self) -> None:
         """Work on what waits from before, and start the triggers: all, or those whose events can wait outside.
 
-        Returns when they are ready. Who serves none only looks at the app, or calls it: nothing that waits is touched.
+        Returns when they are ready. Who only looks at the app, or calls it, touches nothing that waits.
         """
-        if which != "none":
+        self._works_off = self.serves in ("all", "backlog")
+        if self._works_off:
             self.destinations.check(self.manifest)
-        await self._triggers.serve(which)
-        self._works_off = which != "none"
+        await self._triggers.serve(self.serves)
         if self._works_off:
             await self.delivery.serve(self.manifest)
 
@@ -398,7 +400,7 @@ async def run_target(
     target: str,
     *,
     settings: Mapping[str, Any] = {},
-    serve: Serve = "all",
+    serve: Serves = "all",
     plugins: Sequence[object] = (),
     debug: bool = False,
     durable: bool = False,
@@ -466,7 +468,7 @@ async def _run(
     directory: Path,
     *,
     settings: Mapping[str, Any],
-    serve: Serve = "all",
+    serve: Serves = "all",
     plugins: Sequence[object] = (),
     debug: bool = False,
     durable: bool = False,
@@ -510,6 +512,7 @@ async def _run(
                 pool,
                 tasks,
                 source=source,
+                serves=serve,
                 embedded=app,
                 mounted=frozenset(map(kind_of, mounted)),
                 readiness=readiness,
@@ -524,7 +527,7 @@ async def _run(
             tasks.start_soon(pool.sweep)
             tasks.start_soon(running.revive)
             tasks.start_soon(_sweep_abandoned)
-            await running.serve(serve)
+            await running.serve()
             yield running
             await running.close()
     except BaseExceptionGroup as group:

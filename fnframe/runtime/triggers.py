@@ -12,6 +12,7 @@ import msgspec
 
 from ..environment import failure
 from ..errors import ConfigurationError, FnframeError, TriggerFailed
+from ..lifespan import Serves
 from ..polled import PolledTrigger
 from ..trigger import Trigger, kind_of
 from .mapping import BoundMapping
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from .running import Running
 
 log = logging.getLogger("fnframe")
-
-Serve = Literal["all", "backlog", "none"]
 
 PATIENCE = 10.0
 """Seconds after which somebody is told of a trigger that is not ready."""
@@ -39,7 +38,7 @@ class Triggers:
         self._running = running
         self._tasks = tasks
         self._mounted = mounted
-        self._which: Serve = "none"
+        self._which: Serves = "none"
         self._services: dict[str, _Service] = {}
         self.companions: list[tuple[Callable[..., Any], bool]] = []
         """What plugins run beside the triggers, and whether it polls; begun with them where all are served."""
@@ -63,7 +62,7 @@ class Triggers:
         settings = self._running.settings.tables.get(kind_of(trigger)) or trigger.Settings()
         return BoundMapping(self._running, function, trigger, settings)
 
-    async def serve(self, which: Serve) -> None:
+    async def serve(self, which: Serves) -> None:
         """Start the triggers: all, or those whose events can wait outside. Returns when they are ready."""
         self._which = which
         kinds = sorted(_specs_by_kind(self._running.manifest), key=lambda kind: (self._has_backlog(kind), kind))

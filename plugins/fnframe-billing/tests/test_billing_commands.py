@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import datetime as dt
 import fcntl
 import io
@@ -48,6 +49,43 @@ def shop(tmp_path):
     """The folder of an app with a ledger; the app itself is never imported."""
     (tmp_path / "app.py").write_text("1 / 0\n")
     return tmp_path
+
+
+SHOP = """
+from fnframe import App
+
+app = App("shop")
+
+
+@app.function()
+def order(event):
+    return event
+"""
+
+
+def obeying():
+    """Be one to whom permissions mean something, also where the tests run as root."""
+    ctypes.CDLL(None).prctl(24, 1)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE: programs that are started now have it no more.
+
+
+def test_what_may_not_be_written_to_can_be_looked_at_and_called(tmp_path):
+    (tmp_path / "app.py").write_text(SHOP)
+    tmp_path.chmod(0o555)
+    try:
+        for command in (["functions", tmp_path], ["invoke", tmp_path, "order", "--data", "5"]):
+            done = subprocess.run(
+                [*COMMAND, *command],
+                env=ENVIRONMENT | {"PYTHONDONTWRITEBYTECODE": "1"},
+                capture_output=True,
+                text=True,
+                check=False,
+                preexec_fn=obeying,
+            )
+            assert done.returncode == 0, done.stderr
+        assert done.stdout == "5\n"
+        assert [path.name for path in tmp_path.iterdir()] == ["app.py"]
+    finally:
+        tmp_path.chmod(0o755)
 
 
 @pytest.fixture

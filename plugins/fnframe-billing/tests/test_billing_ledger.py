@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import threading
 from decimal import ROUND_CEILING, Decimal
 
@@ -254,6 +255,17 @@ def test_it_is_read_beside_whoever_writes_it_and_after(tmp_path):
         assert used(reader)["f"].invocations == 1
     finally:
         tmp_path.chmod(0o755)
+
+
+def test_nobody_else_may_read_it(tmp_path):
+    before = os.umask(0)
+    try:
+        with Ledger(tmp_path / "ledger.db") as ledger:
+            ledger.write([report()])
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(["ledger.db", "ledger.db-wal", "ledger.db-shm"], 0o600)
 
 
 def test_two_processes_may_write_at_once(tmp_path):

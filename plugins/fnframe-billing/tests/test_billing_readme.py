@@ -96,7 +96,7 @@ async def test_its_programs_run(tmp_path):
     spec = importlib.util.spec_from_file_location("readme_program", tmp_path / "program.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    async with run_target(str(tmp_path / "app.py"), serve="none", settings={"billing.free_tier": False}) as running:
+    async with run_target(str(tmp_path / "app.py"), serve="calls", settings={"billing.free_tier": False}) as running:
         paid = await module.spent(running)
         (line,) = (await running.billing.summary("tenant")).lines
     assert (line.group, Decimal(line.cost).scaleb(-12)) == ("acme", paid)

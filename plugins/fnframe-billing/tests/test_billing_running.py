@@ -184,6 +184,27 @@ async def test_who_only_looks_at_an_app_leaves_nothing(shop, tmp_path):
     assert not (tmp_path / ".fnframe").exists()
 
 
+async def test_who_only_looks_opens_no_ledger(shop, tmp_path):
+    (tmp_path / ".fnframe").mkdir()
+    (tmp_path / ".fnframe" / "ledger.db").write_text("not a ledger")
+    async with run_target(shop, serve="none") as running:
+        assert running.manifest.functions
+
+
+async def test_who_calls_a_function_once_begins_no_ledger_that_nobody_asked_for(shop, tmp_path, kit):
+    ledger = tmp_path / ".fnframe" / "ledger.db"
+    async with run_target(shop, serve="calls") as running:
+        outcome = await running.invoke("order", {})
+        assert running.billing.cost(outcome).requests == 1
+    assert not ledger.parent.exists()
+    async with run_target(shop, serve="calls", settings={"billing.ledger": ".fnframe/ledger.db"}) as running:
+        await running.invoke("order", {})
+    assert kit.used(Ledger(ledger))["order"].invocations == 1
+    async with run_target(shop, serve="calls") as running:
+        await running.invoke("order", {})
+    assert kit.used(Ledger(ledger))["order"].invocations == 2
+
+
 async def test_without_billing_nothing_is_recorded(shop, tmp_path):
     async with run_target(shop, settings={"billing.enabled": False}) as running:
         await running.invoke("order", {})

@@ -98,6 +98,8 @@ def _create(path: Path, app: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}-{next(_numbers)}.part")
     try:
+        # Who used what is for nobody else to read; the files that SQLite makes beside it get the same permissions.
+        os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         connection = _connect(str(part))
         connection.pragma("journal_mode", "wal")
         _fill(connection, app)

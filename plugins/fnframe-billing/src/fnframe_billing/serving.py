@@ -23,6 +23,8 @@ from .consumer import Consumer
 from .hearing import register
 from .keeping import Keeping
 from .ledger import Ledger
+from .schema import MEMORY
+from .settings import Settings
 from .warm import reserve_warm
 from .writer import GATHER, Writer
 
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from fnframe.lifespan import RunningApp, Services
 
     from .book import PriceBook
-    from .settings import Settings
 
 log = logging.getLogger("fnframe.billing")
 
@@ -52,11 +53,15 @@ async def lifespan(running: RunningApp) -> AsyncIterator[Services | None]:
     directory = Path(running.manifest.directory)
     book = find_book(settings.price, directory)
     check_budgets(settings.budgets, running.manifest)
-    ledger = Ledger(settings.path(directory), running.manifest.app)
+    ledger = Ledger(_place(running, settings, directory), running.manifest.app)
+    if running.serves == "none":  # Nothing will run that could be recorded.
+        yield {"billing": Billing(ledger, book, settings.free_tier)}
+        return
     budgets = Budgets(settings.budgets, book)
     keeping = Keeping(ledger, budgets)
     writer = Writer(keeping, GATHER if settings.commit == "grouped" else 0.0)
-    consumers = [Consumer(name, stream, keeping) for name, stream in running.reports.items()]
+    streams = {} if running.serves == "calls" else running.reports  # What others ran, they or the next run write.
+    consumers = [Consumer(name, stream, keeping) for name, stream in streams.items()]
     sender = _sender(settings, ledger, running, book)
     await run_sync(check_ledger, ledger)
     await _catch_up(consumers)
@@ -87,6 +92,13 @@ async def lifespan(running: RunningApp) -> AsyncIterator[Services | None]:
             with anyio.move_on_after(LAST_SENDING, shield=True):
                 await _send_rest(sender)
         ledger.close()
+
+
+def _place(running: RunningApp, settings: Settings, directory: Path) -> Path | str:
+    """Where the ledger is. Who calls a function once begins none, unless the settings say anything of billing."""
+    path = settings.path(directory)
+    is_asked = running.serves != "calls" or settings != Settings() or Path(path).exists()
+    return path if is_asked else MEMORY
 
 
 async def _prune(running: RunningApp, ledger: Ledger, days: int, sender: Sender | None) -> None:

@@ -15,6 +15,8 @@ from .schema import MEMORY
 
 Amount = Annotated[int, msgspec.Meta(ge=0)]
 
+LEDGER = ".fnframe/ledger.db"
+
 EACH = "*"
 """For each tenant, function or value of a tag by itself."""
 
@@ -99,14 +101,15 @@ class Collector(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How an app is billed.
 
-    `ledger` is a file beside the app, or `"memory:"`; without `enabled` nothing is recorded. `price` is a price book by
+    `ledger` is a file beside the app, by default `.fnframe/ledger.db`, or `"memory:"`; without `enabled` nothing is
+    recorded. `price` is a price book by
     name, or a file that ends in `.toml`. `commit`: `"grouped"` writes what was replied to within 50 ms,
     `"before-reply"` lets a caller wait until it is written. Rows of single invocations are kept for `keep_days`, their
     sums for ever.
     """
 
     enabled: bool = True
-    ledger: str = ".fnframe/ledger.db"
+    ledger: str | None = None
     price: str = DEFAULT
     free_tier: bool = True
     commit: Literal["grouped", "before-reply"] = "grouped"
@@ -122,4 +125,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def path(self, directory: Path) -> Path | str:
         """Where the ledger of the app in this folder is."""
-        return self.ledger if self.ledger == MEMORY else directory / self.ledger
+        return MEMORY if self.ledger == MEMORY else directory / (self.ledger or LEDGER)
