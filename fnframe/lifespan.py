@@ -91,5 +91,6 @@ class RunningApp(Protocol):
         where it is what `polls` the app's queues.
         What a person should know may be told with it: `started(("lambda", "the Invoke API at http://..."))`.
 
-        Not called where the app serves no triggers, or only those whose events can wait outside.
+        Not called where the app serves no triggers. Where it serves only those whose events can wait outside, what
+        polls is called: by `task_status.started()` it must have begun to poll for all that waits.
         """

@@ -41,7 +41,7 @@ class Triggers:
         self._which: Serves = "none"
         self._services: dict[str, _Service] = {}
         self.companions: list[tuple[Callable[..., Any], bool]] = []
-        """What plugins run beside the triggers, and whether it polls; begun with them where all are served."""
+        """What plugins run beside the triggers, and whether it polls; begun with those that are served."""
 
     @property
     def started(self) -> list[tuple[str, str]]:
@@ -68,8 +68,8 @@ class Triggers:
         kinds = sorted(_specs_by_kind(self._running.manifest), key=lambda kind: (self._has_backlog(kind), kind))
         for kind in kinds:
             await self._start(kind)
-        if which == "all":
-            for number, (run, polls) in enumerate(self.companions):
+        for number, (run, polls) in enumerate(self.companions):
+            if which == "all" or (which == "backlog" and polls):
                 told = await self._tasks.start(self._run_companion, f"companion {number}", run, polls)
                 if told is not None:
                     self._services[f"companion {number}"].started = [told]

@@ -35,8 +35,9 @@ class Bell(Trigger, frozen=True):
 class Plugin:
     """Notes what happens to it, in order."""
 
-    def __init__(self, services=None, *, raises=None):
+    def __init__(self, services=None, *, polls=False, raises=None):
         self.services = services
+        self.polls = polls
         self.raises = raises
         self.notes = []
         self.running = None
@@ -52,7 +53,7 @@ class Plugin:
     @asynccontextmanager
     async def lifespan(self, running):
         self.running = running
-        running.run_with_triggers(self.run)
+        running.run_with_triggers(self.run, polls=self.polls)
         self.notes.append("entered")
         yield self.services
         self.notes.append("left")
@@ -89,12 +90,21 @@ async def test_it_is_around_the_triggers_and_what_they_brought(write_app):
     assert plugin.notes.index("settled one") < plugin.notes.index("left")
 
 
-@pytest.mark.parametrize("serve", ["none", "backlog"])
-async def test_where_no_triggers_are_served_nothing_runs_beside_them(write_app, serve):
-    plugin = Plugin()
+@pytest.mark.parametrize(
+    ("serve", "polls"), [("none", False), ("none", True), ("calls", False), ("calls", True), ("backlog", False)]
+)
+async def test_where_no_triggers_are_served_nothing_runs_beside_them(write_app, serve, polls):
+    plugin = Plugin(polls=polls)
     async with run_target(write_app(APP), plugins=[plugin], serve=serve):
-        pass
+        assert plugin.running.serves == serve
     assert plugin.notes == ["entered", "left"]
+
+
+async def test_what_polls_works_off_what_waits(write_app):
+    plugin = Plugin(polls=True)
+    async with run_target(write_app(APP), plugins=[plugin], serve="backlog"):
+        assert plugin.notes == ["entered", "begun"]
+    assert plugin.notes == ["entered", "begun", "stopped", "left"]
 
 
 async def test_it_binds_a_trigger_to_a_function_while_the_app_runs(write_app):

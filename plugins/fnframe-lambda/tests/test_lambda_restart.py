@@ -22,6 +22,23 @@ def app_folder(kit, tmp_path):
     return Path(shutil.copytree(kit.APPS / "made", tmp_path / "app"))
 
 
+def test_what_waits_for_an_event_source_mapping_is_worked_off_until_idle(app_folder, tmp_path):
+    kept = tmp_path / "kept"
+    with endpoint(str(app_folder)) as served:
+        aws = Aws(served, app_folder)
+        aws.make("queued", "keeps", Environment={"Variables": {"KEPT": str(kept)}})
+        arn = "arn:aws:sqs:us-east-1:000000000000:orders"
+        aws.create_event_source_mapping(EventSourceArn=arn, FunctionName="queued")
+    for arguments in (["send", app_folder, "orders", "--data", "5"], ["run", app_folder, "--until-idle"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "fnframe.cli", *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert "queued" in done.stdout
+    ((_, event),) = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert [record["body"] for record in event["Records"]] == ["5"]
+
+
 def test_after_a_kill_nothing_that_was_answered_is_lost(app_folder, tmp_path):
     """The process is killed right behind the answer; an event that it accepted runs in the next one."""
     begun = tmp_path / "begun"

@@ -37,9 +37,12 @@ class Feeding:
         self._changed.set()
 
     async def run(self, *, task_status: TaskStatus[None]) -> None:
-        """Poll until cancelled. What a poller holds then is finished, or given back."""
+        """Poll until cancelled; ready when it polls for the mappings that there are.
+
+        What a poller holds in the end is finished, or given back.
+        """
+        is_ready = False
         async with anyio.create_task_group() as tasks:
-            task_status.started()
             while True:
                 self._changed = changed = anyio.Event()
                 wanted = self._wanted()
@@ -52,6 +55,11 @@ class Feeding:
                     if uuid not in self._pollers:
                         self._pollers[uuid] = poller = _Poller(each)
                         tasks.start_soon(partial(poller.run, self._plane))
+                if not is_ready:
+                    is_ready = True
+                    for poller in self._pollers.values():
+                        await poller.begun.wait()
+                    task_status.started()
                 await changed.wait()
 
     def _wanted(self) -> dict[str, Wanted]:
@@ -74,6 +82,7 @@ class _Poller:
     def __init__(self, wanted: Wanted) -> None:
         self.wanted = wanted
         self.scope = anyio.CancelScope()
+        self.begun = anyio.Event()
         self.ended = anyio.Event()
 
     async def run(self, plane: Plane) -> None:
@@ -87,7 +96,9 @@ class _Poller:
             with self.scope:
                 async with anyio.create_task_group() as tasks:
                     await tasks.start(partial(mapping.poll, source))
+                    self.begun.set()
         except* FunctionNotFound:  # It was deleted just now.
             log.info("event source mapping %s: its function is gone", event_source.uuid)
         finally:
+            self.begun.set()  # Where there is no function: nobody waits for it.
             self.ended.set()
