@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 UNBOUNDED = 1_000_000
 """Columns of what is no terminal."""
+
+NARROW = 72
+"""Columns: in fewer, what stands side by side else stands below each other."""
 
 _WORDS = {"rejected": "rejected", "failed": "failed", "ended": "exited"}
 
@@ -99,8 +103,14 @@ def word_of(failure: Failure) -> str:
     return {TIMED_OUT: "timeout", OUT_OF_MEMORY: "memory"}.get(failure.error_type) or _WORDS[failure.kind]
 
 
-def invocation_line(report: Report, outcome: Outcome, subject: str, clock: str = "") -> Text:
-    """One invocation in one line: what it came to, what it used, and whose it was."""
+def wrapped(text: str, width: int, indent: str) -> list[str]:
+    """A text as indented lines that are no longer than so many columns."""
+    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent)
+
+
+def invocation_line(report: Report, outcome: Outcome, subject: str, clock: str = "", *, width: int = UNBOUNDED) -> Text:
+    """One invocation in one line: what it came to, what it used, and whose it was; in two, where the console has few
+    columns."""
     word = word_of(outcome) if isinstance(outcome, Failure) else "ok"
     init = report.init_duration_ms
     figures = [
@@ -109,14 +119,18 @@ def invocation_line(report: Report, outcome: Outcome, subject: str, clock: str =
         f"{memory(report.max_memory_used_mb, report.memory_size_mb):>11}",
         f"{'warm' if init is None else f'cold {duration(init)}':<12}",
     ]
+    is_narrow = width < NARROW
     line = Text()
     if clock:
         line.append(f"{clock} ", style="dim")
-    line.append(figures[0], style="green" if word == "ok" else "bold red")
-    line.append("  ".join(["", *figures[1:]]))
+    line.append(word if is_narrow else figures[0], style="green" if word == "ok" else "bold red")
+    if not is_narrow:
+        line.append("  ".join(["", *figures[1:]]))
     line.append(f"  {report.function}", style="bold")
     if subject:
         line.append(f"  {printable(subject)}")
+    if is_narrow:
+        line.append("\n  " + "  ".join(figure.strip() for figure in figures[1:]), style="dim")
     return line
 
 

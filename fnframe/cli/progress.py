@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +10,7 @@ from ..hookspecs import hookimpl
 from ..log_lines import billed_ms
 from ..outcome import Failure
 from .listener import Listener
-from .output import aligned, counted, duration, invocation_line, memory, printable, problem_of
+from .output import aligned, counted, duration, invocation_line, memory, printable, problem_of, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,7 +81,7 @@ class Progress(Listener):
         subject = _subject(event) if event is not None else report.event_id
         if isinstance(outcome, Failure):
             subject += f": {problem_of(outcome)}"
-        line = invocation_line(report, outcome, subject)
+        line = invocation_line(report, outcome, subject, width=self._console.width)
         self._console.print(line, no_wrap=True, overflow="ellipsis")
 
     @hookimpl
@@ -118,8 +117,7 @@ class Progress(Listener):
         tries = counted(event.attempts, "attempt")
         line = f"{printable(event.subject)} ({event.function}, {tries}), {kept}"
         for text, indent, style in ((line, "  ", "red"), (event.problem, "    ", None)):
-            wrapped = textwrap.wrap(text, self._console.width, initial_indent=indent, subsequent_indent=indent)
-            for each in wrapped:
+            for each in wrapped(text, self._console.width, indent):
                 self._console.print(each, style=style, soft_wrap=True)
 
     def _usage_table(self) -> list[str]:

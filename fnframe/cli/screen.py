@@ -12,7 +12,7 @@ from ..hookspecs import hookimpl
 from ..outcome import Failure
 from .errors import shown
 from .listener import Listener
-from .output import aligned, counted, invocation_line, problem_of, seconds
+from .output import NARROW, aligned, counted, invocation_line, problem_of, seconds, wrapped
 from .survival import nothing_survives
 
 if TYPE_CHECKING:
@@ -35,16 +35,22 @@ class Screen(Listener):
         """Print the functions and where their events come from."""
         manifest = running.manifest
         self._console.print(f"{manifest.app}: {counted(len(manifest.functions), 'function')}", style="bold")
-        rows = []
-        for function in manifest.functions:
-            said = [text for name, text in running.started if name == function.name] or ["no trigger"]
-            rows.append([f"  {function.name}", f"{function.memory} MB", seconds(function.timeout), said[0]])
-            rows += [["", "", "", text] for text in said[1:]]
-        for line in aligned(rows, right=(1, 2)):
+        for line in self._functions(running):
             self._console.print(line, soft_wrap=True)
         for line in nothing_survives(running):
             self._console.print(line, style="dim", soft_wrap=True)
         self._console.print(f"watching {shown(str(self.directory))}; Ctrl-C ends", style="dim", soft_wrap=True)
+
+    def _functions(self, running: Running) -> list[str]:
+        rows, lines = [], []
+        for function in running.manifest.functions:
+            said = [text for name, text in running.started if name == function.name] or ["no trigger"]
+            limits = [f"{function.memory} MB", seconds(function.timeout)]
+            rows.append([f"  {function.name}", *limits, said[0]])
+            rows += [["", "", "", text] for text in said[1:]]
+            lines.append("  ".join([f"  {function.name}", *limits]))
+            lines += [line for text in said for line in wrapped(text, self._console.width, "    ")]
+        return lines if self._console.width < NARROW else aligned(rows, right=(1, 2))
 
     def note(self, text: str) -> None:
         """Print something that happened to the app itself."""
@@ -61,7 +67,8 @@ class Screen(Listener):
         self._console.print(line, style="dim", no_wrap=True, overflow="ellipsis")
 
     def _tell(self, report: Report, outcome: Outcome, event: Event | None) -> None:
-        line = invocation_line(report, outcome, (event and event.subject) or "", _clock())
+        subject = (event and event.subject) or ""
+        line = invocation_line(report, outcome, subject, _clock(), width=self._console.width)
         self._console.print(line, no_wrap=True, overflow="ellipsis")
         if isinstance(outcome, Failure):
             self._console.print(f"  {problem_of(outcome)}", style="red", soft_wrap=True)

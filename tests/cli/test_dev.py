@@ -32,6 +32,22 @@ def test_it_shows_the_app_each_invocation_and_errors(start, demo):
     assert "Traceback" not in "".join(dev.lines)
 
 
+def test_in_few_columns_a_line_says_first_whose_it_is(start, demo):
+    app = (
+        (demo / "app.py").read_text().replace("@app.function(Knock())", "@app.function(Knock(), name='the-front-door')")
+    )
+    (demo / "app.py").write_text(app)
+    dev = start("dev", "demo", environ={"COLUMNS": "40"})
+    dev.read_until("watching")
+    place = dev.lines.index("  the-front-door  128 MB  3 s\n")
+    assert dev.lines[place + 1] == "    lines written to pipe\n"
+    knock(demo, b"1")
+    assert re.match(r"\d\d:\d\d:\d\d ok  the-front-door\n", dev.read_until(" ok "))
+    assert re.match(r"  \d.* ms  \d+/128 MB  (warm|cold \d.* ms)\n", dev.read_until("MB"))
+    assert dev.end(signal.SIGINT) == 130
+    assert max(map(len, dev.lines)) <= 41
+
+
 def test_it_shows_what_a_filter_does_not_let_through(start, demo):
     app = (demo / "app.py").read_text().replace("Knock())", "Knock(filter={'data': ['open']}))")
     (demo / "app.py").write_text(app)
