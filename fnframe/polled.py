@@ -55,6 +55,10 @@ class PolledTrigger(Trigger, frozen=True, kw_only=True):
         self._check("poison", 1, 1_000, "ends of an environment")
         self._check_flag("partial_failures")
 
+    def reads(self) -> str | None:
+        """What it reads of the app's engine, `"queue:orders"` or `"stream:clicks"`; None where it reads elsewhere."""
+        return None
+
     def identity(self) -> str:
         """How it is polled does not make it another one: a function goes on where it was."""
         fields = msgspec.to_builtins(self)

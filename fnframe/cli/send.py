@@ -8,7 +8,8 @@ from cyclopts import Parameter
 from .engine import with_engine
 from .errors import UsageError
 from .invoke import json_of, payload_of
-from .options import Assignments, Flag, Target
+from .options import Assignments, Flag, Target, settings_of
+from .signals import Stop, run_async
 from .standard_output import tell
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ def send(
 ) -> int:
     """Put a message into a queue, or a record into a stream.
 
-    Its id is printed. The app may run meanwhile, or later. An id that was accepted before is told
-    on standard error, and is no failure.
+    Its id is printed. The app may run meanwhile, or later. An id that was
+    accepted before, and a queue or stream that none of the app's functions
+    reads, are told on standard error, and are no failure.
     """
     from ..errors import PayloadTooLarge
     from ..function import Limits
@@ -49,12 +51,13 @@ def send(
     limit = Limits().asynchronous_payload  # The app is not imported, so nobody knows whether it has another one.
     if len(payload) > limit:
         raise PayloadTooLarge(str(where), len(payload), limit)
-    return with_engine(
+    status = with_engine(
         target,
         set_,
         partial(_send, where=where, payload=payload, id_=id, key=key, group=group, delay=delay),
         of=where,
     )
+    return status or run_async(partial(_tell_unread, target, str(where), settings_of(set_)))
 
 
 async def _send(
@@ -80,4 +83,25 @@ async def _send(
     if not is_new:
         complain(f"{where}: {name} was accepted before")
     tell(name)
+    return 0
+
+
+async def _tell_unread(target: str, where: str, settings: dict[str, object], _: Stop) -> int:
+    """Say so where what was sent waits for nobody: its name may be wrong, or the target."""
+    from ..errors import FnframeError, nearest
+    from ..polled import PolledTrigger
+    from ..runtime.running import run_target
+    from .errors import complain
+
+    try:
+        async with run_target(target, settings=settings, serve="none") as running:
+            types = running.plugins.trigger_types.values()
+            triggers = [mapping.trigger for type_ in types for mapping in running.mappings(type_)]
+            known = {source for each in triggers if isinstance(each, PolledTrigger) and (source := each.reads())}
+    except FnframeError as error:
+        complain(f"it was sent; whether any function reads {where} is not known: {error}")
+    else:
+        if where not in known:
+            read = ", ".join(sorted(known)) or "none"
+            complain(f"no trigger of the app's functions reads {where}{nearest(where, known)}; read are: {read}")
     return 0

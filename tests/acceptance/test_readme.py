@@ -45,6 +45,14 @@ def test_the_app_serves(program, start, tmp_path):
     assert service.end() == 0
 
 
+def test_a_request_with_path_parameters_in_a_program(program):
+    call = re.search(r'await (running\.invoke\("photo", event=.*?\))`', README, re.DOTALL)[1]
+    body = "from app import app\nfrom fnframe_http.testing import request_event\n\n"
+    body += "if __name__ == '__main__':\n    with app.run_in_thread(http={'port': 0}) as running:\n"
+    body += f"        print({call}.unwrap())\n"
+    assert program(body) == "{'name': 'cat'}\n"
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_in_an_asynchronous_program(program, backend):
     body = f"import anyio\nfrom app import app\n\nasync def main():\n{textwrap.indent(ASYNC, '    ')}"

@@ -37,6 +37,20 @@ def shop(tmp_path):
     return folder
 
 
+def test_what_nobody_reads_is_sent_and_told(fnframe, shop):
+    sent = fnframe("send", "shop", "ordres", "--data", "1", "--id", "one")
+    assert (sent.returncode, sent.stdout) == (0, "one\n")
+    assert sent.stderr == (
+        "no trigger of the app's functions reads queue:ordres, did you mean 'queue:orders'?; "
+        "read are: queue:orders, stream:clicks\n"
+    )
+    (shop / "app.py").write_text("1 / 0\n")
+    sent = fnframe("send", "shop", "orders", "--data", "2", "--id", "two")
+    assert (sent.returncode, sent.stdout) == (0, "two\n")
+    assert "it was sent; whether any function reads queue:orders is not known: " in sent.stderr
+    assert "ZeroDivisionError" in sent.stderr
+
+
 def test_what_is_sent_reaches_the_app_and_what_it_gives_up_on_can_be_redriven(fnframe, start, shop):
     sent = fnframe("send", "shop", "orders", "--data", '{"n": 1}')
     assert (sent.returncode, sent.stderr) == (0, "")

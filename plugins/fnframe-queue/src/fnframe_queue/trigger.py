@@ -29,5 +29,8 @@ class Queue(QueueTrigger, frozen=True):
             raise ConfigurationError(f"Queue: {error}") from None
         super().__post_init__()
 
+    def reads(self) -> str:
+        return f"queue:{self.name}"
+
     async def run(self, mapping: Mapping, *, task_status: TaskStatus[str]) -> None:
         await mapping.poll(mapping.queue(self.name), task_status=task_status)

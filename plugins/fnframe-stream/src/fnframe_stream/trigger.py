@@ -29,5 +29,8 @@ class Stream(StreamTrigger, frozen=True):
             raise ConfigurationError(f"Stream: {error}") from None
         super().__post_init__()
 
+    def reads(self) -> str:
+        return f"stream:{self.name}"
+
     async def run(self, mapping: Mapping, *, task_status: TaskStatus[str]) -> None:
         await mapping.poll(mapping.stream(self.name), task_status=task_status)
