@@ -35,16 +35,20 @@ class SystemClock:
     """The machine's clock."""
 
     def time(self) -> float:
+        """Seconds since the epoch, as the machine's clock shows them."""
         return time.time()
 
     def monotonic(self) -> float:
+        """Seconds on a scale that nobody sets."""
         return time.monotonic()
 
     async def wait(self, event: anyio.Event, until: float) -> None:
+        """Return when the event is set or the moment `until`, on the monotonic scale, has come."""
         with anyio.move_on_after(until - time.monotonic()):
             await event.wait()
 
     async def wait_for_time(self, event: anyio.Event, until: float) -> None:
+        """Return when the event is set or the clock shows `until`; early, when it is set back."""
         before = time.time()
         while not event.is_set() and (left := until - before) > 0:
             with anyio.move_on_after(min(left, LOOK)):

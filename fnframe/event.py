@@ -48,6 +48,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 
 
 def now() -> dt.datetime:
+    """This moment, in UTC: for an event's `time`."""
     return dt.datetime.now(dt.UTC)
 
 

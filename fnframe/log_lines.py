@@ -17,12 +17,15 @@ class TextLines:
     """Lambda's text form."""
 
     def start(self, request_id: str, function: str, version: str = "$LATEST") -> str:
+        """The line of an invocation that begins."""
         return f"START RequestId: {request_id} Version: {version}\n"
 
     def line(self, request_id: str, function: str, line: str) -> str:
+        """A line that the function wrote."""
         return f"{line}\n"
 
     def error(self, report: Report, failure: Failure) -> str:
+        """Why it failed: its error and stack, or how its environment ended."""
         if failure.error_type == TIMED_OUT:
             problem = failure.message.rpartition("Error: ")[2]
             return f"{timestamp()} {report.request_id} {problem}\n\n"
@@ -32,6 +35,7 @@ class TextLines:
         return f"[ERROR] {failure.error_type}: {failure.message}\n{''.join(stack)}"
 
     def end(self, report: Report, outcome: Outcome) -> str:
+        """The lines of an invocation's end, with its figures: END and REPORT."""
         peak = report.max_memory_used_mb
         fields = [
             f"REPORT RequestId: {report.request_id}",
@@ -50,6 +54,7 @@ class TextLines:
         return f"END RequestId: {report.request_id}\n" + "\t".join([*fields, "\n"])
 
     def rejected(self, report: Report, failure: Failure) -> str:
+        """The line of one that never ran."""
         # Lambda logs nothing for it; an operator wants to know.
         reason = f"Error Type: {failure.error_type}\t{failure.message}"
         return f"REJECTED RequestId: {report.request_id}\t{reason}\n"
@@ -59,12 +64,15 @@ class JsonLines:
     """Lambda's JSON form; every record names its function besides."""
 
     def start(self, request_id: str, function: str, version: str = "$LATEST") -> str:
+        """The record of an invocation that begins: `platform.start`."""
         return _record("platform.start", request_id, function, {"version": version})
 
     def line(self, request_id: str, function: str, line: str) -> str:
+        """The record of a line that the function wrote."""
         return _record("function", request_id, function, {"message": line})
 
     def error(self, report: Report, failure: Failure) -> str:
+        """The record of why it failed, with the stack."""
         rest: dict[str, Any] = {
             "level": "ERROR",
             "errorType": failure.error_type,
@@ -75,6 +83,7 @@ class JsonLines:
         return _record("function", report.request_id, report.function, rest)
 
     def end(self, report: Report, outcome: Outcome) -> str:
+        """The records of an invocation's end, with its figures: `platform.runtimeDone` and `platform.report`."""
         status: dict[str, Any] = {"status": _status(report)}
         if report.outcome != SUCCESS:
             status["errorType"] = report.outcome
@@ -97,6 +106,7 @@ class JsonLines:
         )
 
     def rejected(self, report: Report, failure: Failure) -> str:
+        """The record of one that never ran: fnframe's own, since Lambda logs nothing for it."""
         reason = {"errorType": failure.error_type, "errorMessage": failure.message}
         return _record("fnframe.rejected", report.request_id, report.function, reason)
 

@@ -78,23 +78,6 @@ def test_an_unknown_name_is_an_attribute_error(package):
     assert not hasattr(importlib.import_module(package), "_nothing")
 
 
-def test_each_public_class_and_method_is_documented():
-    for name in fnframe.__all__:
-        value = getattr(fnframe, name)
-        if not inspect.isclass(value):
-            continue
-        assert own_text(value), name
-        for member, what in vars(value).items():
-            if inspect.isfunction(what) and not member.startswith("_"):
-                assert what.__doc__, f"{name}.{member}"
-
-
-def own_text(cls: type) -> str | None:
-    """The class's own docstring: a Struct's is a signature if nobody wrote one."""
-    text = vars(cls).get("__doc__")
-    return None if text is None or text.startswith(f"{cls.__name__}(") else text
-
-
 def test_every_error_that_is_raised_is_public():
     raised = {
         name

@@ -1,4 +1,4 @@
-"""The public surface: a list that somebody wrote down, compared with what there is.
+"""The public surface: a list that somebody wrote down, compared with what there is, and what it says of itself.
 
 A name, a method or a parameter that comes, goes or is renamed is a decision: it shows in the diff of surface.txt.
 To write it anew: `uv run python tests/test_surface.py`.
@@ -10,12 +10,15 @@ import difflib
 import importlib
 import inspect
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from fnframe import hookspecs
+import fnframe
+from fnframe import hookspecs, testing
 
 LIST = Path(__file__).parent / "surface.txt"
 PACKAGES = [
@@ -81,6 +84,39 @@ def test_the_surface_is_what_was_written_down():
     found = list(surface())
     changes = list(difflib.unified_diff(written, found, "surface.txt", "the code", lineterm="", n=0))
     assert not changes, "\n".join([*changes, "where that is meant: uv run python tests/test_surface.py"])
+
+
+CONTRACT = [f"fnframe.{path.stem}" for path in Path(fnframe.__file__).parent.glob("[a-z]*.py")]
+HELD = ["fnframe.runtime.running", "fnframe.runtime.thread", "fnframe.runtime.producers", "fnframe.engine.protocol"]
+"""Modules whose objects users and plugins hold, beside those of the contract, which are at the top."""
+KIT = [f"fnframe.testing.{path.stem}" for path in Path(testing.__file__).parent.glob("[a-z]*.py")]
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, *sorted(CONTRACT), *HELD, *sorted(KIT)])
+def test_what_users_can_reach_says_what_it_is(package):
+    module = importlib.import_module(package)
+    own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == package]
+    names = getattr(module, "__all__", [name for name in own if not name.startswith("_")])
+    silent = [place for name in names for place in silences(f"{package}.{name}", getattr(module, name))]
+    assert silent == [], "each needs a docstring: what for, units, defaults, what is raised"
+
+
+def silences(place: str, value: object) -> Iterator[str]:
+    """What has no docstring: the class or function itself, and public members. A member has the one of what it
+    overrides, and an implementation of a hook that of the hook."""
+    if inspect.isfunction(value) and not value.__doc__:
+        yield place
+    if not isinstance(value, type):
+        return
+    text = vars(value).get("__doc__")
+    if text is None or text.startswith(f"{value.__name__}("):  # A Struct's is a signature if nobody wrote one.
+        yield place
+    for name, member in vars(value).items():
+        is_told = name.startswith(("_", "fnframe_")) or not isinstance(
+            member, (classmethod, staticmethod, property, types.FunctionType)
+        )
+        if not is_told and not inspect.getdoc(getattr(value, name)):
+            yield f"{place}.{name}"
 
 
 if __name__ == "__main__":

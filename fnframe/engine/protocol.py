@@ -57,6 +57,11 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class QueueStatistics(NamedTuple):
+    """How many messages a queue holds: those that wait, are delayed or leased, and its dead letters.
+
+    `oldest` is in seconds since the epoch; None where nothing is unsettled.
+    """
+
     waiting: int
     delayed: int
     leased: int

@@ -389,6 +389,7 @@ class Running:
         self.pool.open(bundle.lanes, limits)
 
     def check_running(self) -> None:
+        """Raises `NotRunning` after the end."""
         if self._closed:
             raise NotRunning(
                 f"the app {self.manifest.app!r} has ended; use it inside `async with app.run() as running:`"

@@ -18,15 +18,19 @@ class ManualClock:
         self._sleepers: list[_Sleeper] = []
 
     def time(self) -> float:
+        """Seconds since the epoch, as they were turned to."""
         return self._now + self._step
 
     def monotonic(self) -> float:
+        """Seconds that `step` does not change: what was turned, and where the clock began."""
         return self._now
 
     async def wait(self, event: anyio.Event, until: float) -> None:
+        """Return when the event is set or the clock was turned to `until`, on the monotonic scale."""
         await self._sleep(event, until, wall=False)
 
     async def wait_for_time(self, event: anyio.Event, until: float) -> None:
+        """Return when the event is set or the clock shows `until`; early, when it is set back."""
         await self._sleep(event, until - self._step, wall=True)
 
     def advance(self, seconds: float) -> None:

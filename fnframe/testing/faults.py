@@ -32,6 +32,7 @@ class Hold:
         self._released.set()
 
     async def wait(self) -> None:
+        """Return when it was released: who sends calls it."""
         self.reached.set()
         await self._released.wait()
 
@@ -122,6 +123,7 @@ class FaultyEngine:
         await self._engine.__aexit__(kind, error, trace)
 
     def queue(self, name: str) -> FaultyQueue:
+        """The queue of this name, with its faults."""
         return self._queues.setdefault(name, FaultyQueue(self._engine.queue(name), self._faults))
 
 
@@ -137,6 +139,7 @@ class FaultyQueue:
         return getattr(self._queue, name)
 
     async def send(self, messages: Sequence[Message], *, delay: float = 0.0) -> list[bool]:
+        """Send, unless the queue is to be full: raises `QueueFull` then. Waits while senders are held."""
         if self._faults._meet("send", self.name) is not None:
             raise QueueFull(self.name, 0)
         if self.name in self._faults._held:
@@ -144,13 +147,16 @@ class FaultyQueue:
         return await self._queue.send(messages, delay=delay)
 
     async def receive(self, *arguments: Any, **options: Any) -> list[FaultyLease]:
+        """Receive, as the engine does."""
         return [FaultyLease(lease, self) for lease in await self._queue.receive(*arguments, **options)]
 
     async def ack(self, leases: Sequence[FaultyLease], report: Report | None = None) -> None:
+        """Acknowledge, unless that is to get lost."""
         if not self._loses_acknowledgement():
             await self._queue.ack([lease.inner for lease in leases], report)
 
     async def extend(self, leases: Sequence[FaultyLease], seconds: float) -> list[bool]:
+        """Extend, as the engine does."""
         return await self._queue.extend([lease.inner for lease in leases], seconds)
 
     def _loses_acknowledgement(self) -> bool:
@@ -178,5 +184,6 @@ class FaultyLease:
         await self.inner.__aexit__(kind, error, trace)
 
     async def ack(self, report: Report | None = None) -> None:
+        """Acknowledge, unless that is to get lost."""
         if not self._queue._loses_acknowledgement():
             await self.inner.ack(report)

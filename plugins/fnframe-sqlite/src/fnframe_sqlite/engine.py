@@ -56,19 +56,24 @@ class SqliteEngine:
                 await self._writer.close()
 
     def queue(self, name: str) -> SqliteQueue:
+        """The queue of this name; it comes into being with its first message."""
         return SqliteQueue(name, self._writer)
 
     def stream(self, name: str) -> SqliteStream:
+        """The stream of this name; it comes into being with its first record or consumer."""
         self._writer.partitions.setdefault(name, partitions_of(name, self._options))
         return SqliteStream(name, self._writer)
 
     def state(self, name: str) -> SqliteState:
+        """The state of this name."""
         return SqliteState(name, self._writer)
 
     async def queues(self) -> list[str]:
+        """Names of the queues that hold messages or dead letters. Raises `EngineFailed`."""
         return await self._writer.ask(Request(messages.queues, writes=False))
 
     async def streams(self) -> list[str]:
+        """Names of the streams that hold records. Raises `EngineFailed`."""
         return await self._writer.ask(Request(records.streams, writes=False))
 
     def _open(self) -> None:
