@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from . import trigger
     from .clock import Clock
-    from .engine.protocol import Stream
+    from .engine.protocol import QueueStatistics, Stream
     from .function import Function, Manifest
 
 Services = Mapping[str, object]
@@ -53,6 +53,10 @@ class RunningApp(Protocol):
         """The reports of asynchronous and polled invocations, each kept in the step that settled what it was for: see
         `fnframe.engine.protocol.REPORTS`. A stream for each engine that outlives the process, by a name that the next
         run has for it too."""
+
+    async def queue_statistics(self) -> Mapping[str, QueueStatistics]:
+        """What each queue holds that holds something, in all engines of the app: `"orders"`, `"function:mail"` for what
+        waits for a function's asynchronous invocations, and fnframe's own, `"fnframe:outbox"`."""
 
     def settings_of(self, name: str) -> Any:
         """The table of settings of this name: of a kind of trigger or environment, or of a plugin's own."""

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from ..app import App
-    from ..engine.protocol import Engine, Stream
+    from ..engine.protocol import Engine, QueueStatistics, Stream
     from ..environment.template import Template
     from ..function import Manifest, StartMethod
     from ..outcome import Outcome
@@ -141,6 +141,10 @@ class Running:
             for name, engine in engines_in(self.engine).items()
             if engine.durable
         }
+
+    async def queue_statistics(self) -> Mapping[str, QueueStatistics]:
+        """What each queue holds that holds something; see `RunningApp`."""
+        return {name: await self.engine.queue(name).statistics() for name in await self.engine.queues()}
 
     def service(self, name: str) -> Any:
         """What a plugin's lifespan offers; `running.cron` is the service `cron`."""

@@ -123,6 +123,21 @@ async def test_it_binds_a_trigger_to_a_function_while_the_app_runs(write_app):
     assert "settled one" in plugin.notes
 
 
+@pytest.mark.parametrize("engines", [{}, {"queue:orders": "memory:"}])
+async def test_it_is_told_what_queues_hold(write_app, engines):
+    plugin = Plugin()
+    async with run_target(write_app(APP), plugins=[plugin], settings={"engines": engines}) as running:
+        assert await plugin.running.queue_statistics() == {}
+        await running.queue("orders").send(1)
+        await running.queue("orders").send(2, delay=60)
+        await running.queue("bills").send(3)
+        told = await plugin.running.queue_statistics()
+        assert {name: (held.waiting, held.delayed) for name, held in told.items()} == {
+            "bills": (1, 0),
+            "orders": (1, 1),
+        }
+
+
 async def test_events_of_one_group_run_one_after_the_other(write_app, tmp_path):
     source = APP + "\n\n@app.function(timeout=30)\ndef slow(name):\n    import pathlib, time\n" + (
         "    here = pathlib.Path(__file__).parent\n    (here / f'{name} begun').touch()\n"
