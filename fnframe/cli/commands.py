@@ -28,10 +28,15 @@ def execute(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         # What a function prints must not fail for a terminal that cannot show it.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    return guarded(partial(_parsed, arguments))
+    return guarded(partial(_run, arguments))
 
 
-def _parsed(arguments: list[str]) -> int:
+def _run(arguments: list[str]) -> int:
+    return command_line(arguments)(arguments) or 0
+
+
+def command_line(arguments: list[str]) -> cyclopts.App:
+    """What parses these arguments; the commands of plugins are in it only where the first of them is none of ours."""
     app = cyclopts.App(
         name="fnframe",
         console=_console() if any(argument in HELP for argument in arguments) else None,
@@ -49,7 +54,7 @@ def _parsed(arguments: list[str]) -> int:
     if arguments[0] not in COMMANDS:
         for name, command in contributed().items():
             app.command(command.app, name=name)
-    return app(arguments) or 0
+    return app
 
 
 def _console() -> Console:

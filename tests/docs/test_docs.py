@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,16 +13,20 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cyclopts import CycloptsError
 
 import fnframe
 import fnframe.testing
 from fnframe import errors, hookspecs
 from fnframe.cli import COMMANDS
+from fnframe.cli.commands import command_line
 from fnframe.cli.contributed import contributed
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+LISTED = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+MARKDOWN = sorted({*LISTED.split(), *(f"docs/{page}" for page in PAGES)})
 TESTED_ELSEWHERE = {"filters.md", "coming-from-lambda.md"}
 BLOCK = re.compile(r"```(?:python|toml)\n# ([\w.]+)\n(.*?)```", re.DOTALL)
 
@@ -55,18 +60,40 @@ def test_the_code_of_a_page_runs(page, tmp_path):
         options = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
         assert " passed" in run(sys.executable, "-m", "pytest", *options, folder=tmp_path)
     else:
-        for name in files:
+        imported = {f"{name}.py" for name in re.findall(r"^ *(?:from|import) (\w+)", text, re.MULTILINE)}
+        for name in files.keys() - imported:
             if name.endswith(".py"):
                 run(sys.executable, name, folder=tmp_path)
     if "app.py" in files:
         assert run(sys.executable, "-m", "fnframe.cli", "functions", "app.py", folder=tmp_path)
 
 
-def test_every_command_that_is_told_is_there():
-    known = {*COMMANDS, *contributed()}
-    for page in PAGES:
-        for command in re.findall(r"^\$ fnframe (\w+)", text_of(page), re.MULTILINE):
-            assert command in known, page
+def parsed(words):
+    """What would be called, and with what; it is not."""
+    command, bound, _ = command_line(words).parse_args(words, exit_on_error=False, print_error=False)
+    return command, bound.arguments
+
+
+def typed(text):
+    """The words behind `fnframe` of each line that a reader may type."""
+    lines = re.findall(r"^(?:[$#] | {4,})(?:.* uv run |.*/uv run |/\S+/)?fnframe ([^:\n].*)$", text, re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+@pytest.mark.parametrize("page", [page for page in MARKDOWN if typed((ROOT / page).read_text("utf-8"))])
+def test_every_command_that_is_told_can_be_typed(page):
+    for words in typed((ROOT / page).read_text("utf-8")):
+        parsed(words)
+
+
+def test_typed_commands_are_found_and_wrong_ones_are_refused():
+    found = typed((ROOT / "README.md").read_text("utf-8"))
+    assert ["run", "examples/photos", "--until-idle"] in found
+    assert ["invoke", "app.py", "order", "--data", '{"name": "cat"}'] in found
+    assert ["dlq", "list", "/srv/fnframe/shop"] in typed(text_of("how-to/deploy.md"))
+    for line in ("runn app.py", "run app.py --until-idel", "dlq show app.py", "run a.py b.py", "bill --format xml"):
+        with pytest.raises(CycloptsError):
+            parsed(line.split())
 
 
 def test_the_pages_of_settings_and_commands_are_as_they_would_be_written_now():
@@ -76,9 +103,8 @@ def test_the_pages_of_settings_and_commands_are_as_they_would_be_written_now():
 
 
 def test_every_link_leads_somewhere():
-    ours = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     broken = []
-    for name in {*ours.split(), *(f"docs/{page}" for page in PAGES)}:
+    for name in MARKDOWN:
         text = re.sub(r"```.*?```|`[^`\n]*`", "", (ROOT / name).read_text("utf-8"), flags=re.DOTALL)
         for link in re.findall(r"\]\(([^)\s]+)\)", text):
             if (
