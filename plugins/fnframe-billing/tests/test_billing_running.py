@@ -22,7 +22,6 @@ from fnframe_billing.keeping import Keeping
 from fnframe_billing.ledger import Ledger
 from fnframe_billing.schema import VERSION
 from fnframe_billing.settings import Budget
-from fnframe_billing.usage import Usage
 from fnframe_billing.writer import Writer
 
 from fnframe import ConfigurationError, FnframeError, Function, hookimpl
@@ -292,24 +291,34 @@ def warm():
 """
 
 
-async def test_warm_environments_are_billed_by_slots_of_five_minutes(tmp_path, kit):
+async def test_warm_environments_are_billed_by_slots_of_five_minutes(tmp_path):
     (tmp_path / "warm.py").write_text(WARM)
     clock = ManualClock()
-    ledger = Ledger(tmp_path / ".fnframe" / "ledger.db")
+    ever = {"begin": dt.date(2000, 1, 1), "end": dt.date(2100, 1, 1)}
     slot = 1536 * 300_000
 
     async def reserved(slots):
         with anyio.fail_after(10):
-            while not ledger.exists() or kit.used(ledger).get("warm", Usage()).reserved_mb_ms != slots * slot:
+            while (await running.billing.summary(**ever)).usage.reserved_mb_ms != slots * slot:
                 await anyio.sleep(0.005)
 
-    async with run_target(str(tmp_path / "warm.py"), clock=clock):
+    async with run_target(str(tmp_path / "warm.py"), clock=clock) as running:
         await reserved(1)
         clock.advance(299)
         await reserved(1)
         clock.advance(1)
         await reserved(2)
-    assert kit.rows(ledger, "SELECT reserved_ms FROM reservations") == [(300_000,), (300_000,)]
+
+
+async def test_what_a_test_runs_is_on_nobodys_bill(shop, tmp_path, monkeypatch):
+    (tmp_path / "fnframe.toml").write_text('[billing.collector]\nurl = "http://127.0.0.1:9/"\n')
+    asked = []
+    monkeypatch.setattr("fnframe_billing.serving.Sender", lambda *_, **__: asked.append("a collector"))
+    async with run_target(shop, clock=ManualClock()) as running:
+        (await running.invoke("order", {"customer": "c"})).unwrap()
+        assert (await running.billing.summary()).usage.invocations == 1
+    assert asked == []
+    assert not (tmp_path / ".fnframe" / "ledger.db").exists()
 
 
 async def test_old_rows_are_forgotten(shop, tmp_path, kit):

@@ -14,6 +14,8 @@ import anyio
 from anyio.lowlevel import checkpoint
 from anyio.to_thread import run_sync
 
+from fnframe.clock import SystemClock
+
 from .billing import Billing
 from .book import find_book
 from .budgets import Budgets
@@ -45,7 +47,11 @@ LAST_READING = 10.0
 
 @asynccontextmanager
 async def lifespan(running: RunningApp) -> AsyncIterator[Services | None]:
-    """Record what runs, let budgets refuse, and offer `running.billing`. Raises `ConfigurationError`."""
+    """Record what runs, let budgets refuse, and offer `running.billing`. Raises `ConfigurationError`.
+
+    Where somebody turns the clock it is a test, whose invocations belong on nobody's bill: its ledger is in memory, and
+    no collector hears of them.
+    """
     settings = cast("Settings", running.settings_of("billing"))
     if not settings.enabled:
         yield None
@@ -53,7 +59,8 @@ async def lifespan(running: RunningApp) -> AsyncIterator[Services | None]:
     directory = Path(running.manifest.directory)
     book = find_book(settings.price, directory)
     check_budgets(settings.budgets, running.manifest)
-    ledger = Ledger(_place(running, settings, directory), running.manifest.app)
+    tested = not isinstance(running.clock, SystemClock)
+    ledger = Ledger(MEMORY if tested else _place(running, settings, directory), running.manifest.app)
     if running.serves == "none":  # Nothing will run that could be recorded.
         yield {"billing": Billing(ledger, book, settings.free_tier)}
         return
@@ -62,7 +69,7 @@ async def lifespan(running: RunningApp) -> AsyncIterator[Services | None]:
     writer = Writer(keeping, GATHER if settings.commit == "grouped" else 0.0)
     streams = {} if running.serves == "calls" else running.reports  # What others ran, they or the next run write.
     consumers = [Consumer(name, stream, keeping) for name, stream in streams.items()]
-    sender = _sender(settings, ledger, running, book)
+    sender = None if tested else _sender(settings, ledger, running, book)
     await run_sync(check_ledger, ledger)
     await _catch_up(consumers)
     await run_sync(budgets.begin, ledger)
