@@ -190,6 +190,80 @@ def test_a_step_that_fails_leaves_nothing(ledger):
     assert {name: usage.invocations for name, usage in used(ledger).items()} == {"before": 1, "new": 1}
 
 
+# Bursts.
+
+
+@given(st.lists(st.lists(reports, min_size=1, max_size=8), max_size=4), st.data())
+def test_a_burst_becomes_the_rows_that_it_would_have_been(steps, data):
+    with Ledger(MEMORY) as at_once, Ledger(MEMORY) as later:
+        for found in steps:
+            at_once.write(found)
+            assert later.put_off(found)
+            if data.draw(st.booleans()):
+                later.settle()
+        found = [rows(ledger, "SELECT * FROM invocations ORDER BY id") for ledger in (at_once, later)]
+        assert found[0] == found[1]
+        assert used(at_once) == used(later)
+        assert rows(later, "SELECT * FROM bursts") == []
+
+
+def test_what_is_in_a_burst_and_in_a_row_is_kept_once(ledger):
+    first, second = report(), report()
+    ledger.put_off([first, second, second])
+    ledger.write([second])
+    ledger.put_off([first])
+    assert used(ledger)["f"].invocations == 2
+    assert rows(ledger, "SELECT count(*) FROM invocations") == [(2,)]
+
+
+def test_one_of_a_burst_that_cannot_be_kept_takes_no_other_along(ledger, caplog):
+    ledger.put_off([report(), report(request_id="odd", duration_ms=float("nan")), report()])
+    assert used(ledger)["f"].invocations == 2
+    assert "request odd of function 'f' is not billed, since it cannot be written: ValueError" in caplog.text
+    assert rows(ledger, "SELECT * FROM bursts") == []
+
+
+def test_bursts_of_a_process_that_is_gone_are_in_the_bill(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.write([report()])
+        ledger.put_off([report(), report()])
+    other = Ledger(tmp_path / "ledger.db")
+    assert used(other)["f"].invocations == 3
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.put_off([report(started_at=NOON + dt.timedelta(minutes=5))])
+        scope = Budgets([Budget(name="b", requests=9)], X86).accounts[0].scope
+        assert ledger.accounts(scope, int(NOON.timestamp()) - 60, True)[""].requests == 4
+
+
+def test_where_rows_cannot_be_made_of_a_burst_no_wrong_sum_is_told(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.put_off([report()])
+        full = "CREATE TRIGGER full BEFORE INSERT ON invocations BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        apsw.Connection(str(tmp_path / "ledger.db")).execute(full)
+        with pytest.raises(ConfigurationError, match=r"wait in this ledger to be summed up, .* disk is full"):
+            ledger.reader()
+
+
+def test_no_more_than_a_bill_can_wait_for_is_put_off(ledger, monkeypatch):
+    monkeypatch.setattr("fnframe_billing.ledger.MOST_WAITING", 3)
+    assert ledger.put_off([report(), report()])
+    assert not ledger.put_off([report(), report()])
+    assert ledger.put_off([report()])
+    assert used(ledger)["f"].invocations == 3
+    assert ledger.put_off([report(), report()])
+
+
+def test_who_writes_meanwhile_keeps_no_reader_waiting(tmp_path):
+    """A reader made rows of bursts as long as others brought more."""
+    with Ledger(tmp_path / "ledger.db") as ledger, Ledger(tmp_path / "ledger.db") as other:
+        ledger.put_off([report()])
+        until = other.reader()
+        ledger.put_off([report()])
+        assert not other.settle(1), "the first one is a row"
+        assert other.settle()
+        until.close()
+
+
 # Budgets.
 
 

@@ -17,6 +17,7 @@ from billing_reports import NOON, report
 from fnframe_billing import Billing, Cost
 from fnframe_billing.book import find_book
 from fnframe_billing.budgets import Budgets
+from fnframe_billing.bursts import BURST
 from fnframe_billing.consumer import Consumer
 from fnframe_billing.keeping import Keeping
 from fnframe_billing.ledger import Ledger
@@ -256,6 +257,31 @@ async def test_a_report_that_cannot_be_written_keeps_no_other_from_the_ledger(ki
         assert kit.used(ledger)["f"].invocations == 2
         await anyio.to_thread.run_sync(writer.end)
     assert "request unfit of function 'f' is not billed, since it cannot be written: UnicodeEncodeError" in caplog.text
+
+
+@pytest.mark.parametrize("budgets", [[], [Budget(name="b", requests=10**6)]])
+async def test_a_burst_waits_in_the_ledger_until_there_is_time(tmp_path, kit, budgets):
+    """Where no budget has to know of it: a budget is counted in the step that writes."""
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        writer = Writer(Keeping(ledger, Budgets(budgets, find_book("lambda-x86", None))))
+        for _ in range(3 * BURST):
+            writer.hear(report())
+        writer._write_all()
+        beside = apsw.Connection(str(tmp_path / "ledger.db"))
+        waits = beside.execute("SELECT (SELECT count(*) FROM bursts), (SELECT count(*) FROM invocations)").fetchone()
+        assert waits == ((0, 3 * BURST) if budgets else (1, 0))
+        writer.start()
+        with anyio.fail_after(10):
+            while beside.execute("SELECT count(*) FROM invocations").get < 3 * BURST:
+                await anyio.sleep(0.005)
+        writer.hear(report())
+        await writer.written()
+        for _ in range(BURST):
+            writer.hear(report())
+        await anyio.to_thread.run_sync(writer.end)
+        assert beside.execute("SELECT count(*) FROM bursts").get == 0, "an app that ended leaves rows"
+        beside.close()
+        assert kit.used(ledger)["f"].invocations == 4 * BURST + 1
 
 
 async def test_a_ledger_that_cannot_be_written_is_written_later(shop, tmp_path, kit, caplog):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -19,8 +19,9 @@ from .billing import next_month
 from .book import PriceBook, find_book
 from .focus import Version, to_focus
 from .hours import Extent, cells, extent, used_by_memory, uses
+from .ledger import Ledger
 from .rows import peaks
-from .schema import MEMORY, open_to_read
+from .schema import MEMORY
 
 if TYPE_CHECKING:
     import apsw
@@ -39,10 +40,15 @@ class Asked(NamedTuple):
     """An app's ledger, open to be read, and the settings by which it is billed."""
 
     app: str
+    ledger: Ledger
     connection: apsw.Connection
     settings: Settings
     directory: Path
     book: PriceBook
+
+    def go_on(self) -> None:
+        """Have all that was written until now among the rows."""
+        self.ledger.settle_all(self.connection)
 
     def bill(self, days: Days, by: str) -> Bill:
         """The bill of these days, divided by what is asked. Raises `ConfigurationError`."""
@@ -89,12 +95,9 @@ def ledger_of(target: str, overrides: Mapping[str, object]) -> Iterator[Asked]:
             "there is no ledger yet: it comes into being with the first invocation", where=str(path)
         )
     book = find_book(settings.price, place.directory)
-    connection = open_to_read(str(path))
-    try:
+    with Ledger(path) as ledger, closing(ledger.reader()) as connection:
         (app,) = connection.execute("SELECT name FROM app").fetchone() or ("",)
-        yield Asked(str(app) or place.directory.name, connection, settings, place.directory, book)
-    finally:
-        connection.close()
+        yield Asked(str(app) or place.directory.name, ledger, connection, settings, place.directory, book)
 
 
 def month_of(text: str | None) -> Days:

@@ -1,5 +1,5 @@
-"""What billing hears of each invocation, and where it may stop or hold one. Only what is needed is registered: each
-hook is called for every invocation."""
+"""What billing hears of each invocation, and where it may stop or hold one. Only what is needed is registered, and
+takes all that its hook has to tell, which saves picking from it: each hook is called for every invocation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fnframe import hookimpl
 
 if TYPE_CHECKING:
-    from fnframe import Function, Report
+    from fnframe import Function, Outcome, Report
     from fnframe.hookspecs import Refusal
     from fnframe.lifespan import RunningApp
 
@@ -35,7 +35,7 @@ class Counted:
         self._hear = budgets.hear
 
     @hookimpl
-    def fnframe_invocation_reported(self, report: Report) -> None:
+    def fnframe_invocation_reported(self, report: Report, outcome: Outcome) -> None:
         self._hear(report)
 
 
@@ -48,7 +48,7 @@ class Reports:
         self._every = every
 
     @hookimpl
-    def fnframe_invocation_reported(self, report: Report) -> None:
+    def fnframe_invocation_reported(self, report: Report, outcome: Outcome) -> None:
         if self._every or report.invocation_type == "synchronous":
             self._hear(report)
 

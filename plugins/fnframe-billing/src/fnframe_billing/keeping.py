@@ -7,6 +7,8 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from .bursts import BURST
+
 if TYPE_CHECKING:
     from fnframe import Function, Report
 
@@ -32,6 +34,14 @@ class Keeping:
             if totals is not None:
                 self._budgets.written(reports, totals)
             return totals is not None
+
+    def take(self, reports: Sequence[Report]) -> bool:
+        """Keep reports that nobody has brought before, as a burst if they are so many and no budget has to know of
+        them; whether it was one. Raises what `Ledger.write` and `Ledger.put_off` raise."""
+        if len(reports) >= BURST and not self._budgets.accounts and self.ledger.put_off(reports):
+            return True
+        self.write(reports)
+        return False
 
     def reserve(self, run: str, warm: Sequence[Function], node: str, begun: float, milliseconds: int) -> None:
         """Bill environments that are kept warm from a moment on, in seconds since the epoch; see `Ledger.reserve`."""

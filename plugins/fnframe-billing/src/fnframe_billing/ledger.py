@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,11 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import apsw
 import msgspec
 
-from .figures import FIRST_CHUNK, is_billed, requests_of
+from fnframe import ConfigurationError
+
+from .bursts import MOST_WAITING, decode, encode
+from .entries import Entries, tags_text
 from .hours import HOUR_MS, Used, used_by_rows, used_since
 from .rows import last_row
 from .schema import MEMORY, memory_name, open_to_read, open_to_write
-from .statements import ADD, ADD_KIND, INSERTIONS, KIND, RESERVE, ROW, SPEND, SPENT, SUM_UP
+from .statements import ADD, RESERVE, SPEND, SPENT
 from .usage import Usage
 
 if TYPE_CHECKING:
@@ -29,9 +31,6 @@ PRUNED_AT_ONCE = 2_000
 
 LONGEST_PERIOD = 32 * 86_400
 """Seconds."""
-
-MOST_KINDS = 10_000
-"""Kinds whose numbers are remembered."""
 
 
 class Position(NamedTuple):
@@ -69,7 +68,7 @@ class Ledger:
         self._app = app
         self._opened: apsw.Connection | None = None
         self._lock = threading.RLock()
-        self._kinds: dict[tuple[Any, ...], int] = {}
+        self._entries = Entries()
 
     def __enter__(self) -> Self:
         return self
@@ -87,10 +86,17 @@ class Ledger:
         return self._opened is not None or (not self.in_memory and Path(self.name).exists())
 
     def reader(self) -> apsw.Connection:
-        """A connection to read with, for who closes it. Raises `ConfigurationError`."""
+        """A connection to read with, for who closes it; all that was written until now is rows. Raises
+        `ConfigurationError`."""
         if self.in_memory:
             self._connection()  # A database in memory is there while somebody has it open.
-        return open_to_read(self.name)
+        connection = open_to_read(self.name)
+        try:
+            self.settle_all(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def write(
         self, reports: Sequence[Report], reading: Reading | None = None, budgets: Budgets | None = None
@@ -100,11 +106,51 @@ class Ledger:
         Reports that were refused, and those that are there already, are left out. None, and nothing is written, where
         the reader of `reading` is not at its `before` any more. Raises `apsw.Error` and `ConfigurationError`.
         """
-        billed = [report for report in reports if is_billed(report)]
+        with self._transaction() as connection:
+            if reading is not None and not self._advance(reading):
+                return None
+            last = last_row(connection)
+            self._entries.add(connection, reports)
+            if budgets is None or not budgets.accounts:
+                return {}
+            return self._spend(budgets.spent(used_by_rows(connection, last, budgets.init_billed)))
+
+    def put_off(self, reports: Sequence[Report]) -> bool:
+        """Keep reports as a burst, of which `settle` makes rows; False, and nothing is written, where too many wait.
+
+        Raises `apsw.Error`, `ConfigurationError`, and what `bursts.encode` raises.
+        """
+        body = encode(reports)
+        with self._transaction() as connection:
+            waiting = connection.execute("SELECT ifnull(sum(reports), 0) FROM bursts").get
+            if waiting + len(reports) > MOST_WAITING:
+                return False
+            connection.execute("INSERT INTO bursts (reports, body) VALUES (?, ?)", (len(reports), body))
+            return True
+
+    def settle(self, until: int | None = None) -> bool:
+        """Make rows of the oldest burst, whoever wrote it, if its id is not beyond `until`; whether there was one."""
+        if not self.exists():
+            return False
+        oldest = "SELECT id, body FROM bursts WHERE id <= ifnull(?, id) ORDER BY id LIMIT 1"
+        with self._relaxed(), self._transaction() as connection:
+            burst = connection.execute(oldest, (until,)).fetchone()
+            if burst is None:
+                return False
+            connection.execute("DELETE FROM bursts WHERE id = ?", burst[:1])
+            self._entries.add_each(connection, decode(burst[1]))
+            return True
+
+    def settle_all(self, connection: apsw.Connection | None = None) -> None:
+        """Make rows of all bursts that this connection, or else this ledger's own, sees now. Raises
+        `ConfigurationError`: without them a sum would be wrong."""
         try:
-            return self._write(billed, reading, budgets)
-        except apsw.ConstraintError:  # Some are there: that is rare, and they are looked for only then.
-            return self._write(billed, reading, budgets, known=True)
+            until = (connection or self._connection()).execute("SELECT max(id) FROM bursts").get
+            while until is not None and self.settle(until):
+                pass
+        except apsw.Error as error:
+            problem = f"invocations wait in this ledger to be summed up, and it cannot be written: {error}"
+            raise ConfigurationError(problem, where=self.name) from None
 
     def reserve(
         self, run: str, functions: Iterable[Function], node: str, begun_ms: int, milliseconds: int,
@@ -146,6 +192,7 @@ class Ledger:
         """
         if not self.exists():
             return {}
+        self.settle_all()
         with self._transaction() as connection:
             found = used_since(connection, scope, period, init_billed)
             connection.execute("DELETE FROM spent WHERE budget = ? AND period = ?", (scope.key, period))
@@ -189,79 +236,25 @@ class Ledger:
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
-                self._kinds.clear()
+                self._entries.forget()
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _relaxed(self) -> Iterator[None]:
+        """A step in here need not be on the disk when it is done: if power fails, it was not taken."""
+        with self._lock:
+            self._connection().pragma("synchronous", "normal")
+            try:
+                yield
+            finally:
+                self._connection().pragma("synchronous", "full")
 
     def _found(self, query: str, values: Sequence[Any]) -> Any:
         """One row, or nothing; a ledger that is not there does not come into being for it."""
         with self._lock:
             return self._connection().execute(query, values).get if self.exists() else None
-
-    def _write(
-        self, billed: Sequence[Report], reading: Reading | None, budgets: Budgets | None, *, known: bool = False
-    ) -> dict[Spent, Usage] | None:
-        with self._transaction() as connection:
-            if reading is not None and not self._advance(reading):
-                return None
-            new = self._new(billed) if known else billed
-            if not new:
-                return {}
-            self._insert(new)
-            last = connection.last_insert_rowid() - len(new)
-            connection.execute(SUM_UP, (last,))
-            if budgets is None or not budgets.accounts:
-                return {}
-            return self._spend(budgets.spent(used_by_rows(connection, last, budgets.init_billed)))
-
-    def _insert(self, reports: Sequence[Report]) -> None:
-        connection = self._connection()
-        values: list[Any] = []
-        for report in reports:
-            init, peak, cpu = report.init_duration_ms, report.max_memory_used_mb, report.cpu_ms
-            values += (
-                report.request_id,
-                report.attempt,
-                self._kind_of(report),
-                int(report.started_at.timestamp() * 1000),
-                round(report.queued_ms * 1000),
-                None if init is None else round(init * 1000),
-                round(report.duration_ms * 1000),
-                1 if report.event_bytes <= FIRST_CHUNK else requests_of(report),
-                None if peak is None else round(peak * 1024),
-                None if cpu is None else round(cpu * 1000),
-                report.trace_id,
-            )
-        begin = 0
-        for size, statement in INSERTIONS:
-            while begin + size * len(ROW) <= len(values):
-                end = begin + size * len(ROW)
-                connection.execute(statement, values[begin:end])
-                begin = end
-
-    def _new(self, reports: Sequence[Report]) -> list[Report]:
-        """Those that are not in the ledger yet, each once."""
-        known = "SELECT 1 FROM invocations WHERE request_id = ? AND attempt = ?"
-        first = {(report.request_id, report.attempt): report for report in reversed(reports)}
-        return [report for key, report in first.items() if not self._connection().execute(known, key).get]
-
-    def _kind_of(self, report: Report) -> int:
-        key = (
-            report.function, report.trigger, report.invocation_type, report.outcome, report.memory_size_mb,
-            report.ephemeral_storage_mb, report.provisioned, report.memory_method, report.tenant or "",
-            _tags(report.tags) if report.tags else "{}", report.node, report.version,
-        )  # fmt: skip
-        return self._kinds.get(key) or self._kind(key)
-
-    def _kind(self, key: tuple[Any, ...]) -> int:
-        connection = self._connection()
-        connection.execute(ADD_KIND, key)
-        number: int = connection.execute(KIND, key).get
-        if len(self._kinds) >= MOST_KINDS:
-            self._kinds.clear()
-        self._kinds[key] = number
-        return number
 
     def _advance(self, reading: Reading) -> bool:
         if self.position(reading.reader) != reading.before:
@@ -271,10 +264,11 @@ class Ledger:
 
     def _reserve(self, run: str, function: Function, node: str, begun_ms: int, reserved_ms: int) -> bool:
         """Whether it is new."""
-        connection, tags = self._connection(), _tags(function.tags)
-        kind = self._kind(
+        connection, tags = self._connection(), tags_text(function.tags)
+        kind = self._entries.kind(
+            connection,
             (function.name, "provisioned", "", "success", function.memory, function.ephemeral_storage, 1, "", "", tags,
-             node, "")
+             node, ""),
         )  # fmt: skip
         connection.execute(RESERVE, (run, kind, begun_ms, reserved_ms))
         is_new = connection.changes() > 0
@@ -287,7 +281,3 @@ class Ledger:
         return {
             key: Usage(*execute(SPEND, (*key, *msgspec.structs.astuple(usage))).get) for key, usage in spent.items()
         }
-
-
-def _tags(tags: Mapping[str, str]) -> str:
-    return json.dumps(tags, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -41,6 +41,9 @@ CREATE TABLE invocations (
     requests INTEGER NOT NULL, peak_kb INTEGER, cpu_us INTEGER, trace_id TEXT,
     UNIQUE (request_id, attempt)
 );
+CREATE TABLE bursts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, reports INTEGER NOT NULL, body BLOB NOT NULL
+);
 CREATE TABLE reservations (
     run TEXT NOT NULL, kind INTEGER NOT NULL, begun_ms INTEGER NOT NULL, reserved_ms INTEGER NOT NULL,
     PRIMARY KEY (run, kind, begun_ms)

@@ -75,6 +75,7 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 
 def screen(asked: Asked, window: Window, seconds: float, now: dt.datetime, height: int) -> Iterator[Styled]:
     """Everything that is shown at one moment, in at most `height` lines."""
+    asked.go_on()
     bill = asked.bill(month_of(None), "function")
     lately = window.look(now)
     decimals = decimals_for(bill.list_cost)

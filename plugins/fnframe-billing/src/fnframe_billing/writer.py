@@ -17,6 +17,9 @@ from anyio.lowlevel import current_token
 
 from fnframe import ConfigurationError
 
+from .bursts import BURST
+from .entries import tell_unfit
+
 if TYPE_CHECKING:
     from anyio.lowlevel import EventLoopToken
 
@@ -52,6 +55,9 @@ class Writer:
         self._waiting: deque[tuple[anyio.Event, EventLoopToken]] = deque()
         self._something = threading.Event()
         self._ending = threading.Event()
+        self._ended = False
+        self._unsettled = True
+        """Whether bursts may wait, of which rows are made when little is heard: a host before may have left some."""
         self._thread = threading.Thread(target=self._run, name="fnframe-billing", daemon=True)
 
     def start(self) -> None:
@@ -63,13 +69,13 @@ class Writer:
         self._heard.append(report)
         if not self._something.is_set():
             self._something.set()
-        if self._has_ended():
+        if self._ended:
             self._write_all()
             self._keeping.ledger.close()
 
     async def written(self) -> None:
         """Return when all that was heard until now is written."""
-        if self._has_ended():
+        if self._ended:
             return
         event = anyio.Event()
         self._waiting.append((event, current_token()))
@@ -81,38 +87,48 @@ class Writer:
         self._ending.set()
         self._something.set()
         self._thread.join()
+        self._ended = True
         self._write_all()  # What came while the thread ended.
-
-    def _has_ended(self) -> bool:
-        return self._ending.is_set() and not self._thread.is_alive()
+        while self._unsettled:
+            self._settle()
 
     def _run(self) -> None:
         due = 0.0
         while not self._ending.is_set():
-            self._something.wait()
+            self._something.wait(GATHER if self._unsettled else None)
             self._ending.wait(max(0.0, due - time.monotonic()))
             due = time.monotonic() + self._gather
             self._something.clear()
-            self._write_all()
+            if self._write_all() < BURST and self._unsettled:
+                self._settle()
 
-    def _write_all(self) -> None:
+    def _settle(self) -> None:
+        """Make rows of one burst."""
+        try:
+            self._unsettled = self._keeping.ledger.settle()
+        except (apsw.Error, ConfigurationError) as error:
+            log.warning("what waits in the ledger cannot become rows (%s); who reads it tries again", error)
+            self._unsettled = False
+
+    def _write_all(self) -> int:
+        """Write all that was heard; how much it was."""
         # Who waits is taken first: what he waits for was heard before. What is heard from now on is gathered again.
         waiting = _drained(self._waiting, len(self._waiting))
-        left = len(self._heard)
-        while left > 0:
-            reports = _drained(self._heard, min(left, MOST_AT_ONCE))
-            self._write(reports)
-            left -= MOST_AT_ONCE
+        heard = len(self._heard)
+        for begin in range(0, heard, MOST_AT_ONCE):
+            self._write(_drained(self._heard, min(heard - begin, MOST_AT_ONCE)))
         for event, token in waiting:
             with suppress(RuntimeError):  # Its event loop has ended.
                 from_thread.run_sync(event.set, token=token)
+        return heard
 
     def _write(self, reports: Sequence[Report]) -> None:
         """Write them, if need be again and again: a full disk is no reason to lose a bill."""
         failures = 0
         while True:
             try:
-                self._keeping.write(reports)
+                if self._keeping.take(reports):
+                    self._unsettled = True
             except (apsw.Error, ConfigurationError) as error:
                 failures += 1
                 if self._ending.is_set() and failures >= TRIES_AT_END:
@@ -134,8 +150,7 @@ class Writer:
             for report in reports:
                 self._write([report])
         else:
-            told = "request %s of function %r is not billed, since it cannot be written: %r"
-            log.error(told, reports[0].request_id, reports[0].function, error)
+            tell_unfit(reports[0], error)
 
 
 def _drained(items: deque[Item], most: int) -> list[Item]:
