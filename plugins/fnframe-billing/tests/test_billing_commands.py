@@ -191,6 +191,31 @@ def test_any_bill_is_a_table_of_80_columns(found, by):
     assert max(map(cell_len, lines)) <= 80
 
 
+def test_a_long_name_leaves_room_for_the_trend_and_a_long_tag_for_the_table(fnframe, keep):
+    """One long name took the trend of all lines away, and a long tag the table out of its 80 columns."""
+    keep(*[on(day, function="resize-and-upload-to-the-archive", tags={"t" * 90: "v" * 90}) for day in range(1, 20)])
+    by_function = fnframe("bill", "--month", "2025-11").stdout
+    assert re.search(r"^resize.*…e-archive .* [·▁-█]{8,}$", by_function, re.MULTILINE)
+    by_tag = fnframe("bill", "--month", "2025-11", "--by", f"tag:{'t' * 90}").stdout
+    for told in (by_function, by_tag):
+        assert max(map(cell_len, told.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (0, 0, "0 %"),
+        (0, 1, "-"),
+        (10**6, 10**6 - 1, "0 %"),
+        (1000, 996, "0 %"),
+        (1000, 1050, "+5 %"),
+        (100, 29, "-71 %"),
+    ],
+)
+def test_a_change_is_told_in_whole_percent_without_a_sign_at_nothing(before, after, told):
+    assert amounts.change(before, after) == told
+
+
 def test_a_name_from_outside_moves_no_cursor_and_no_column(fnframe, keep):
     """Tenants come from outside."""
     keep(
@@ -200,10 +225,10 @@ def test_a_name_from_outside_moves_no_cursor_and_no_column(fnframe, keep):
         ]
     )
     lines = fnframe("bill", "--month", "2025-11", "--by", "tenant").stdout.splitlines()
-    names = [r"\x1b[2J\x1b[31mred", r"two\nlines", "[bold]no[/bold]", "顧客顧客顧客顧客顧…客顧客顧", "plain"]
+    names = [r"\x1b[2J\x1b[31mred", r"two\nlines", "[bold]no[/bold]", "顧客顧客顧…客顧客顧", "plain"]
     rows = [next(line for line in lines if line.startswith(f"{name} ")) for name in names]
-    assert {cell_len(row[: row.index(" 1 ")]) for row in rows} == {38}
-    assert {cell_len(line[: line.index("  20.0 %")]) for line in rows} == {69}
+    assert {cell_len(row[: row.index(" 1 ")]) for row in rows} == {30}
+    assert {cell_len(line[: line.index("  20.0 %")]) for line in rows} == {61}
     assert max(map(cell_len, lines)) <= 80
 
 

@@ -55,9 +55,10 @@ def percent(part: int, whole: int) -> str:
 
 def change(before: int, after: int) -> str:
     """`-71 %`, `+5 %`, `0 %` where nothing changes."""
-    if before == after:
-        return "0 %"
-    return f"{Decimal(100 * (after - before)) / before:+.0f} %" if before else "-"
+    if not before:
+        return "-" if after else "0 %"
+    rounded = round(Decimal(100 * (after - before)) / before)
+    return f"{rounded:+d} %" if rounded else "0 %"
 
 
 def trend(values: Sequence[int], width: int) -> str:

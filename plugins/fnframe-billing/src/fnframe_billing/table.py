@@ -25,10 +25,10 @@ Styled = tuple[str, str]
 """A line, and how it looks."""
 
 WIDTH = 80
-LONGEST_NAME, TAIL = 28, 9
-"""Characters of a name, and those that are kept of its end."""
+LONGEST_NAME, SHORTEST_NAME, TAIL = 28, 16, 9
+"""Characters of a name, those that it has at least where it must give way, and those that are kept of its end."""
 MOST_LINES = 40
-LEAST_TREND = 6
+LEAST_TREND = 8
 """Characters that a trend and its heading need."""
 
 LABELS = {
@@ -72,16 +72,30 @@ def _groups(bill: Bill, decimals: int, today: dt.date) -> Iterator[Styled]:
     rows = [[bill.by, "invocations", "failed", "GB-s", "cost", "share"]]
     for line, cost in zip(lines, costs, strict=True):
         share = percent(line.list_cost, bill.list_cost)
-        rows.append([short(line.group), *_used(line.usage), money(cost), share])
+        rows.append([line.group, *_used(line.usage), money(cost), share])
     rows.append(["", *_used(bill.usage), money(total), ""])
-    head, *body, foot = aligned(rows, right=(1, 2, 3, 4, 5))
-    room = WIDTH - len(head) - 2
+    head, *body, foot = _beside_trends(rows)
+    room = WIDTH - cell_len(head) - 2
     title, trends = _trends(bill, lines, today, room) if room >= LEAST_TREND else ("", [""] * len(lines))
     yield f"{head}  {title}".rstrip(), "bold"
     for row, drawn in zip(body, trends, strict=True):
         yield f"{row}  {drawn}".rstrip(), ""
     yield "─" * len(head), "dim"
     yield foot, "bold"
+
+
+def _beside_trends(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows under each other; names give way to the trends that stand behind."""
+
+    def under_each_other(most: int) -> list[str]:
+        return aligned([[short(name, most), *figures] for name, *figures in rows], right=(1, 2, 3, 4, 5))
+
+    lines = under_each_other(LONGEST_NAME)
+    missing = cell_len(lines[0]) + 2 + LEAST_TREND - WIDTH
+    if missing <= 0:
+        return lines
+    widest = max(cell_len(short(name)) for name, *_ in rows)
+    return under_each_other(max(SHORTEST_NAME, widest - missing))
 
 
 def _cut(lines: Sequence[Line]) -> list[Line]:
@@ -102,12 +116,12 @@ def _used(usage: Usage) -> list[str]:
     return [f"{usage.invocations:,}", f"{usage.failures:,}", quantity(usage.mb_ms + usage.provisioned_mb_ms)]
 
 
-def short(name: str) -> str:
+def short(name: str, most: int = LONGEST_NAME) -> str:
     """A name as long as there is room for it: its middle gives way, since names often differ at their end."""
     text = printable(name)
-    if cell_len(text) <= LONGEST_NAME:
+    if cell_len(text) <= most:
         return text
-    head, tail = set_cell_size(text, LONGEST_NAME - TAIL - 1), set_cell_size(text[::-1], TAIL)[::-1]
+    head, tail = set_cell_size(text, most - TAIL - 1), set_cell_size(text[::-1], TAIL)[::-1]
     return f"{head.rstrip()}…{tail.lstrip()}"
 
 
