@@ -104,7 +104,7 @@ def month_of(text: str | None) -> Days:
     """The days of a month, `2026-11`; of this one by default. Raises `UsageError`."""
     if text is None:
         begin = today().replace(day=1)
-    elif not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", text) or text < "0001":
+    elif not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) or not "0001" <= text < "9999":
         raise UsageError(f"expected --month YEAR-MONTH, such as 2026-11, found {text!r}")
     else:
         begin = dt.date.fromisoformat(f"{text}-01")

@@ -130,7 +130,7 @@ def advise(
     target: Target = ".",
     /,
     *,
-    days: Annotated[int, Parameter(help="How far to look back.", validator=Number(gte=1))] = 30,
+    days: Annotated[int, Parameter(help="How far to look back.", validator=Number(gte=1, lte=36_500))] = 30,
     price: Price = None,
     set_: Assignments = (),
 ) -> int:

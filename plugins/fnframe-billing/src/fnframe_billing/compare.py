@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,7 +34,7 @@ def what_if(assumptions: Sequence[str]) -> WhatIf:
         function, _, size = value.rpartition(":")
         if kind == "price" and value:
             price = value
-        elif kind == "memory" and size.isascii() and size.isdigit() and int(size) > 0:
+        elif kind == "memory" and re.fullmatch("[0-9]{1,6}", size) and int(size) > 0:
             memory[function] = int(size)
         else:
             raise UsageError(

@@ -141,10 +141,11 @@ def _fill(connection: apsw.Connection, app: str) -> None:
 def open_to_read(name: str) -> apsw.Connection:
     """A ledger that is there, to be read beside whoever writes it. Raises `ConfigurationError`."""
     try:
-        connection = _read_only(name, "")
-    except apsw.CantOpenError:
-        # Nobody writes it now, and in a folder that cannot be written to nobody can begin.
-        connection = _read_only(name, "?immutable=1")
+        try:
+            connection = _read_only(name, "")
+        except apsw.CantOpenError:
+            # Nobody writes it now, and in a folder that cannot be written to nobody can begin.
+            connection = _read_only(name, "?immutable=1")
     except apsw.Error as error:
         raise _refused(name, f"the ledger cannot be read: {error}") from None
     _check(connection, name)
