@@ -190,6 +190,8 @@ class Delivery:
         function = PolledFunction(mapping, queue.name, self._dispatcher, self.settled)
         admits = selection_of(mapping, function.source)
         handler = PolledQueue(function, queue, trigger, admits, self._clock, self._policy)
+        reserved = mapping.function.reserved_concurrency
+        most = trigger.maximum_concurrency or self._concurrency
         return Poller(
             queue,
             handler,
@@ -197,8 +199,8 @@ class Delivery:
             self._leases,
             self._clock,
             size=trigger.batch_size,
-            concurrency=trigger.maximum_concurrency or self._concurrency,
-            widened=trigger.maximum_concurrency is None,
+            concurrency=max(1, min(reserved, most)) if reserved is not None else most,
+            widened=trigger.maximum_concurrency is None and reserved is None,
             changed=self._tell_change,
             suspect=handler.is_suspect,
         )

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from ..function import Function
     from ..trigger import Mapping
     from .dispatcher import Dispatcher, Observer
+    from .retry import RetryPolicy
 
 UNSERVED = 1.0
 """Seconds until something is looked at again whose function a reload took away just now."""
+
+LATE = 16
+"""The attempt after which a pause is as long as it ever is."""
 
 
 class PolledFunction:
@@ -49,6 +53,11 @@ class PolledFunction:
             )
         except FunctionNotFound:
             return None
+
+    def throttled_for(self, failure: Failure, policy: RetryPolicy) -> float:
+        """Seconds until what was throttled is tried again: the longest where a reservation of 0 switched it off."""
+        attempt = LATE if self.configuration.reserved_concurrency == 0 else 1
+        return max(policy.delay(attempt), failure.retry_after or 0.0)
 
     def failure(self, event: Event, error_type: str, problem: str, attempt: int) -> Failure:
         """The failure of an event, or part of one, that no outcome tells of."""

@@ -199,7 +199,7 @@ class PolledQueue:
 
     def _judge_failure(self, leases: Sequence[Lease], failure: Failure, verdict: Verdict) -> None:
         if was_throttled(failure):
-            delay = max(self._policy.delay(1), failure.retry_after or 0.0)
+            delay = self._function.throttled_for(failure, self._policy)
             verdict.again += [Again(lease, delay, counted=False) for lease in leases]
             return
         error, lost = error_of(failure), ended_environment(failure)

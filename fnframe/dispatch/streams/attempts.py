@@ -14,7 +14,7 @@ from ...event import Event
 from ...outcome import INVALID_EVENT, SERVICE_FAILED, Failure, Outcome, Report, Success
 from ..answer import INVALID, InvalidAnswer, failures, state_of
 from ..ending import ended_environment, was_refused, was_throttled
-from ..polled_function import UNSERVED
+from ..polled_function import LATE, UNSERVED
 from .tumbling import EMPTY, LARGEST_STATE, Tumbling
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from .stream_function import StreamFunction
 
 log = logging.getLogger("fnframe.poller")
-
-LATE = 16
-"""The attempt after which a pause is as long as it ever is."""
 
 
 class Piece(msgspec.Struct):
@@ -186,7 +183,7 @@ class Attempts:
         if was_refused(failure):  # A budget, say: the stream waits for better times.
             return await self._pause(self._function.policy.delay(LATE))
         if was_throttled(failure):
-            return await self._pause(max(self._function.policy.delay(1), failure.retry_after or 0.0))
+            return await self._pause(self._function.throttled_for(failure, self._function.policy))
         lost = piece.lost + ended_environment(failure)
         splits = self._trigger.bisect or lost > piece.lost or failure.error_type in (INVALID_EVENT, SERVICE_FAILED)
         if splits and len(piece.records) > 1 and piece.closing is None:

@@ -182,6 +182,26 @@ def narrow(order: Order, context: Context):
     assert not any(outcome == "TooManyRequestsException" for *_, outcome in await kept_reports(world))
 
 
+async def test_a_queue_does_not_ask_for_more_than_its_function_may_have(world):
+    source = """
+@app.function(Queue("narrow", batch_size=1), reserved_concurrency=1)
+def narrow(order: Order):
+    note("narrow", order.n)
+
+@app.function(Queue("off", batch_size=1), reserved_concurrency=0)
+def off(order: Order): ...
+"""
+    world = await world(source, grace=0.0)
+    await world.running.queue("off").send({"n": 0})
+    for n in range(10):
+        await world.running.queue("narrow").send({"n": n})
+    await passing(world.clock, 10)
+    await until(lambda: len(world.log("narrow")) == 10, world.clock)
+    throttled = [r.function for r in world.listener.reports if r.outcome == "TooManyRequestsException"]
+    assert set(throttled) == {"off"}
+    assert len(throttled) < 10, "one that is switched off is left alone for long"
+
+
 async def test_a_filter_lets_through_what_fits_and_the_rest_is_done(world):
     world = await world("""
 @app.function(Queue("orders", batch_size=10, filter={"data": {"n": [{"numeric": [">", 1]}]}, "key": ["a"]}))
