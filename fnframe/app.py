@@ -59,6 +59,7 @@ class App:
         self.definitions: dict[str, Definition] = {}
         self.signatures: dict[str, schema.Signature] = {}
         self.starters: list[Callable[[], Any]] = []
+        self._addresses: dict[tuple[str, str], tuple[Function, Trigger]] = {}
         self.running: Running | None = None
         caller = sys._getframe(1).f_globals
         self.module: str = caller.get("__name__", "__main__")
@@ -164,6 +165,7 @@ class App:
         `function.where` is the user's line. Raises `ConfigurationError` there for whatever is wrong.
         """
         _check_triggers(triggers, function.where)
+        _refuse_twice(triggers, function.where)
         specs = tuple(_spec(trigger, function.where) for trigger in triggers)
         self._add(msgspec.structs.replace(function, triggers=specs), None, triggers)
 
@@ -276,8 +278,15 @@ class App:
             raise ConfigurationError(
                 f"{function.name!r} is no name for a function: {problem}; give it name=...", where=function.where
             )
-        for other in self.definitions.values():
-            _refuse_collision(triggers, other, function)
+        addresses = {
+            (kind_of(trigger), address): (function, trigger)
+            for trigger in triggers
+            if (address := trigger.address()) is not None
+        }
+        for taken in addresses.keys() & self._addresses.keys():
+            (other, known), (_, trigger) = self._addresses[taken], addresses[taken]
+            problem = f"{trigger.describe()} is already that of {other.name!r}: {known.describe()}, declared at"
+            raise ConfigurationError(f"function {function.name!r}: {problem} {other.where}", where=function.where)
         definition = Definition(function, handler, triggers)
         try:
             if handler is not None:
@@ -288,6 +297,7 @@ class App:
         except (AttributeError, SyntaxError, TypeError) as error:
             raise ConfigurationError(f"function {function.name!r}: {error}", where=function.where) from None
         self.definitions[function.name] = definition
+        self._addresses |= addresses
 
 
 def _refuse_in_template(verb: str) -> None:
@@ -314,27 +324,14 @@ def _caller(depth: int = 2) -> str:
 
 def _refuse_twice(triggers: tuple[Trigger, ...], where: str) -> None:
     """Two that poll one source would take from each other what only one of them handles, or lets through."""
-    for place, trigger in enumerate(triggers):
-        is_polled = trigger.invocation_type == "polled"
-        for known in triggers[:place]:
-            is_same = is_polled and (kind_of(trigger), trigger.identity()) == (kind_of(known), known.identity())
-            if is_same or _collide(trigger, known):
-                problem = f"this function has {known.describe()} already: one trigger does for both"
-                raise ConfigurationError(problem, where=where)
-
-
-def _refuse_collision(triggers: tuple[Trigger, ...], other: Definition, function: Function) -> None:
-    """Which of two functions would get an event must not be a matter of chance."""
+    seen: set[tuple[str, str | None]] = set()
     for trigger in triggers:
-        for known in other.triggers:
-            if _collide(trigger, known):
-                name, where = other.function.name, other.function.where
-                problem = f"{trigger.describe()} is already that of {name!r}: {known.describe()}, declared at {where}"
-                raise ConfigurationError(f"function {function.name!r}: {problem}", where=function.where)
-
-
-def _collide(trigger: Trigger, known: Trigger) -> bool:
-    return type(trigger) is type(known) and trigger.collides(known)
+        source = trigger.identity() if trigger.invocation_type == "polled" else trigger.address()
+        mapping = kind_of(trigger), source
+        if source is not None and mapping in seen:
+            problem = f"this function has {trigger.describe()} already: one trigger does for both"
+            raise ConfigurationError(problem, where=where)
+        seen.add(mapping)
 
 
 def _spec(trigger: Trigger, where: str) -> TriggerSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import msgspec
 
@@ -197,12 +197,11 @@ class Trigger(
         """Raise `ConfigurationError` where a handler whose first parameter has this annotation (`Any` for none) cannot
         take the events of this trigger. Called when the function is declared."""
 
-    def collides(self, other: Self) -> bool:
-        """Whether no other function of the app may have the trigger `other`, of the same type, beside this one.
-
-        By default they may. Called when a function is declared.
+    def address(self) -> str | None:
+        """Where its events are sent to, if what is sent there can have one function alone: a second trigger of this
+        type and address is refused where it is declared. By default None: any number of functions may have it.
         """
-        return False
+        return None
 
     def document(self, event: Event, names: Collection[str]) -> dict[str, Any]:
         """What a filter sees of an event: of the members that the event has, these, as decoded JSON.

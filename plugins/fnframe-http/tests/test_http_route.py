@@ -116,7 +116,7 @@ def test_a_route_reads_as_it_was_written() -> None:
 
 def test_a_function_has_a_route_once() -> None:
     with pytest.raises(ConfigurationError, match=r"this function has Http\('GET /a/\{x\}'\) already"):
-        App("a").function(Http("GET /a/{x}"), Http("GET /a/{y}", "async"))(lambda: None)
+        App("a").function(Http("GET /a/{y}", "async"), Http("GET /a/{x}"))(lambda: None)
 
 
 def test_what_differs_by_method_or_kind_is_another_route() -> None:

@@ -102,10 +102,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How an app is billed.
 
     `ledger` is a file beside the app, by default `.fnframe/ledger.db`, or `"memory:"`; without `enabled` nothing is
-    recorded. `price` is a price book by
-    name, or a file that ends in `.toml`. `commit`: `"grouped"` writes what was replied to within 50 ms,
-    `"before-reply"` lets a caller wait until it is written. Rows of single invocations are kept for `keep_days`, their
-    sums for ever.
+    recorded. `price` is a price book by name, or a file that ends in `.toml`. `commit`: `"grouped"` writes what was
+    replied to within 50 ms, `"before-reply"` lets a caller wait until it is written. Rows of single invocations are
+    kept for `keep_days`, their sums for ever.
     """
 
     enabled: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -70,10 +70,10 @@ class Http(Trigger, frozen=True):
         """With "async" the client has its answer, 202, before the function runs."""
         return self.invocation == "sync"
 
-    def collides(self, other: Self) -> bool:
-        """One route has one function: method and path are the same, whatever the parameters are called."""
-        mine, its = self.parsed(), other.parsed()
-        return (mine.method, mine.shape) == (its.method, its.shape)
+    def address(self) -> str:
+        """One route has one function, whatever the parameters of its path are called."""
+        route = self.parsed()
+        return f"{route.method} {route.shape}"
 
     def document(self, event: Event, names: Collection[str]) -> dict[str, Any]:
         """Beside what every event has: the request's `method`, `path`, `path_params`, and `query` and `headers`, which
