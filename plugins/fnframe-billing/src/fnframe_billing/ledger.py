@@ -18,7 +18,7 @@ from .entries import Entries, tags_text
 from .hours import HOUR_MS, Used, used_by_rows, used_since
 from .rows import last_row
 from .schema import MEMORY, memory_name, open_to_read, open_to_write
-from .statements import ADD, RESERVE, SPEND, SPENT
+from .statements import ADD, ADD_BURST, RESERVE, SPEND, SPENT, WAITING
 from .usage import Usage
 
 if TYPE_CHECKING:
@@ -122,10 +122,11 @@ class Ledger:
         """
         body = encode(reports)
         with self._transaction() as connection:
-            waiting = connection.execute("SELECT ifnull(sum(reports), 0) FROM bursts").get
-            if waiting + len(reports) > MOST_WAITING:
+            # Each tells how many reports came before it and with it: two of them say how many wait.
+            oldest, newest = connection.execute(WAITING).get
+            if newest - oldest + len(reports) > MOST_WAITING:
                 return False
-            connection.execute("INSERT INTO bursts (reports, body) VALUES (?, ?)", (len(reports), body))
+            connection.execute(ADD_BURST, (newest, newest + len(reports), body))
             return True
 
     def settle(self, until: int | None = None) -> bool:

@@ -55,3 +55,8 @@ SPEND = (
     f"INSERT INTO spent (budget, subject, period, {_listed(USAGE)}) VALUES (?, ?, ?, {_marks(USAGE)}) "
     f"ON CONFLICT DO UPDATE SET {_added(USAGE)} RETURNING {_listed(USAGE)}"
 )
+WAITING = (
+    "SELECT ifnull((SELECT before FROM bursts ORDER BY id LIMIT 1), 0), "
+    "ifnull((SELECT after FROM bursts ORDER BY id DESC LIMIT 1), 0)"
+)
+ADD_BURST = "INSERT INTO bursts (before, after, body) VALUES (?, ?, ?)"
