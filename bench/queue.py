@@ -113,7 +113,7 @@ def end_to_end(engine: str, producers: int, count: int) -> Figures:
     import anyio
 
     from fnframe.event import encode_json
-    from fnframe.runtime.running import run_target
+    from fnframe.runtime.run import run_target
 
     place = folder()
     (place / "app.py").write_text(APP)

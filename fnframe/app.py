@@ -248,7 +248,7 @@ class App:
         Raises `ConfigurationError` when the app cannot start as it is declared.
         """
         _refuse_in_template("run")
-        from .runtime.running import run_app
+        from .runtime.run import run_app
 
         return run_app(self, target=target, mounted=tuple(mounted), plugins=tuple(plugins), settings=settings)
 

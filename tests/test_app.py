@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from fnframe import App, ConfigurationError, Failure, Function, Limits, Manifest
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 _numbers = itertools.count()
 

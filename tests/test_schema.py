@@ -19,7 +19,7 @@ import pytest
 
 from fnframe import App, ConfigurationError, Event, InvalidEvent, schema
 from fnframe.event import now
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 T = TypeVar("T")
 _numbers = itertools.count()

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 APP = Path(__file__).parents[1] / "apps" / "billed.py"
 HOST = """
 import os, sys, time, anyio, anyio.to_thread
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 target, engine, ledger, commit, callers, replies = sys.argv[1:]
 billing = {"enabled": True, "ledger": ledger, "commit": commit, "budgets": [{"name": "all", "requests": 10**9}]}
 settings = {"engine": engine, "lease": 2.0, "max_environments": 4, "retry_base": 0.05, "billing": billing}

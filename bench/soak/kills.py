@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 APP = Path(__file__).parents[1] / "apps" / "kills.py"
 HOST = """
 import os, sys, anyio, anyio.to_thread
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 os.environ["KILLS_HOST"] = str(os.getpid())
 async def main():
     settings = {"engine": sys.argv[2], "lease": float(sys.argv[3]), "max_environments": 4, "retry_base": 0.05}

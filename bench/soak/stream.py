@@ -18,7 +18,7 @@ import anyio
 
 from fnframe import hookimpl
 from fnframe.engine.protocol import Record
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 if TYPE_CHECKING:
     from fnframe.engine.protocol import Stream

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import watchfiles
 
 from ..environment.target import directory_of
-from ..runtime.running import run_target
+from ..runtime.run import run_target
 from .errors import message_of
 from .output import counted, duration, terminal
 from .screen import Screen

@@ -82,7 +82,7 @@ def _plugins_of(target: str | None) -> "Plugins":
 
 async def _tell_app(console: "Terminal", target: str, settings: dict[str, object]) -> int:
     from ..errors import FnframeError
-    from ..runtime.running import run_target
+    from ..runtime.run import run_target
 
     _heading(console, "app")
     try:

@@ -28,7 +28,7 @@ def functions(
 async def _functions(target: str, form: str, settings: dict[str, object], _: Stop) -> int:
     import msgspec
 
-    from ..runtime.running import run_target
+    from ..runtime.run import run_target
     from .output import counted, functions_table, terminal
 
     async with run_target(target, settings=settings, serve="none") as running:

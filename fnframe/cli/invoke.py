@@ -93,7 +93,7 @@ async def _invoke(
 ) -> int:
     from ..outcome import Success
     from ..runtime.logs import LogLines
-    from ..runtime.running import run_target
+    from ..runtime.run import run_target
 
     event = _event_of(payload) if is_event else None
     lines = LogLines(sys.stderr, "text")

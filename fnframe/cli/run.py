@@ -58,7 +58,7 @@ def _log_format(target: str, settings: dict[str, object]) -> "LogFormat":
 
 async def _serve(target: str, settings: dict[str, object], form: "LogFormat", stop: Stop) -> int:
     from ..runtime.logs import LogLines
-    from ..runtime.running import run_target
+    from ..runtime.run import run_target
     from .standard_output import OutputLost
 
     lines = LogLines(sys.stdout, form)

@@ -90,7 +90,7 @@ async def _tell_unread(target: str, where: str, settings: dict[str, object], _: 
     """Say so where what was sent waits for nobody: its name may be wrong, or the target."""
     from ..errors import FnframeError, nearest
     from ..polled import PolledTrigger
-    from ..runtime.running import run_target
+    from ..runtime.run import run_target
     from .errors import complain
 
     try:

@@ -8,7 +8,7 @@ import anyio
 
 from ..environment.target import directory_of
 from ..errors import FnframeError
-from ..runtime.running import run_target
+from ..runtime.run import run_target
 from .errors import FAILED, complain, message_of, shown
 from .lock import alone_in
 from .output import counted, terminal

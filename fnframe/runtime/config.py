@@ -32,9 +32,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `engine` is the URL of where events wait, and `engines` names other engines for single queues and streams,
     `{"queue:orders": "memory:"}`. A stream has `stream_partitions` from its beginning on, and keeps a record for
     `stream_retention` seconds, of each partition the newest `stream_records` (None: as many as the engine likes).
-    `max_environments` bounds the processes (None: 4 for each core), and `max_waiting` the invocations that wait for
-    one before they are throttled. An environment that was idle for `idle_timeout` is ended. `start_method` says
-    whether environments are forked from the template or spawned as fresh interpreters (None: forked where that is
+    `max_environments` bounds the processes (None: 4 for each core it may use), and `max_waiting` the invocations that
+    wait for one before they are throttled. An environment that was idle for `idle_timeout` is ended. `start_method`
+    says whether environments are forked from the template or spawned as fresh interpreters (None: forked where that is
     safe). `queue_bound` is the number of events that a queue accepts. When the app ends, what runs has `grace` to
     finish. What a host that dies has taken from queues and streams comes to another after `lease`. Retries wait a
     random time that doubles from `retry_base` up to `retry_cap`. `log_format` is the form of the log lines of

@@ -11,7 +11,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ..environment.process import ProcessEnvironment, is_spent
 from .producers import QueueInThread, StreamInThread
-from .running import Running, asked, run_app
+from .run import run_app
+from .running import Running, asked
 
 if TYPE_CHECKING:
     from ..app import App

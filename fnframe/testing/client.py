@@ -19,7 +19,7 @@ from ..environment.target import load_app
 from ..errors import ConfigurationError
 from ..hookspecs import hookimpl
 from ..runtime.bundle import start_bundle
-from ..runtime.running import run_app
+from ..runtime.run import run_app
 from ..trigger import kind_of
 from .clock import ManualClock
 from .faults import Faults, FaultyEngine

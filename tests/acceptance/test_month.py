@@ -10,7 +10,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 
 from fnframe import hookimpl
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 from fnframe.testing.clock import ManualClock
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from facts import drained, until
 from fnframe import Event, Failure, FunctionNotFound, PayloadTooLarge, QueueFull, hookimpl
 from fnframe.engine.protocol import Message
 from fnframe.event import now
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 from fnframe.testing.clock import ManualClock
 
 pytestmark = pytest.mark.anyio

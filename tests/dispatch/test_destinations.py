@@ -14,7 +14,7 @@ from fnframe.dispatch.carried import unwrapped
 from fnframe.dispatch.settled.outbox import OUTBOX, put_letter
 from fnframe.engine.protocol import Message, Record
 from fnframe.event import now
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 from fnframe.testing.clock import ManualClock
 
 from .receiver import Receiver

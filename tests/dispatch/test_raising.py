@@ -9,7 +9,7 @@ import pytest
 
 from fnframe import Event
 from fnframe.event import encode_json, now
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import pytest
 from facts import drained, until
 
 from fnframe import FnframeError, NotRunning, PayloadTooLarge
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 from fnframe.sending import target_of
 from fnframe.testing.clock import ManualClock
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 APP = str(Path(__file__).parent.parent / "apps" / "clean.py")
 
 DIRTY_HOST = """
 import fcntl, json, os, signal, sys, termios
 import anyio
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD):

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fnframe.environment.wire import Raised, Ready, Result, Send, encode
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 from .test_wire import values
 

@@ -18,7 +18,7 @@ from fnframe import ConfigurationError, Failure, Success, hookimpl
 from fnframe.environment import children
 from fnframe.environment.wire import Result, Usage, encode
 from fnframe.runtime.logs import LogLines
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 APP = str(Path(__file__).parent.parent / "apps" / "hostile.py")

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from fnframe import Failure
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 APP = str(Path(__file__).parent.parent / "apps" / "behaviours.py")
 LARGE = b"x" * 3_000_000

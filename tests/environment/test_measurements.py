@@ -11,7 +11,7 @@ from facts import until
 
 from fnframe.environment import memory
 from fnframe.event import now
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 

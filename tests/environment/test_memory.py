@@ -18,7 +18,7 @@ from facts import until
 from fnframe import ConfigurationError
 from fnframe.environment import memory
 from fnframe.environment.children import Children
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 APP = str(Path(__file__).parent.parent / "apps" / "behaviours.py")
 MEASURED = str(Path(__file__).parents[2] / "bench" / "apps" / "memory.py")

@@ -17,7 +17,7 @@ from facts import runs, until
 from fnframe.environment import orphans
 from fnframe.environment.orphans import LOCK, Root, sweep_abandoned
 from fnframe.environment.slot import remove
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 APP = str(Path(__file__).parent.parent / "apps" / "behaviours.py")
@@ -25,7 +25,7 @@ APP = str(Path(__file__).parent.parent / "apps" / "behaviours.py")
 HOST = """
 import sys
 import anyio
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 async def main():
     app, path = sys.argv[1:]

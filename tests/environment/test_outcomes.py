@@ -12,7 +12,7 @@ from facts import until
 
 from fnframe import Event, Failure, Success
 from fnframe.event import now
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 APP = str(Path(__file__).parent.parent / "apps" / "behaviours.py")

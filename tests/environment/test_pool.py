@@ -11,7 +11,7 @@ import pytest
 from facts import until
 
 from fnframe import Failure, Success, hookimpl
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 APP = str(Path(__file__).parent.parent / "apps" / "behaviours.py")

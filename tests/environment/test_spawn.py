@@ -13,7 +13,7 @@ import pytest
 from facts import runs, until
 
 from fnframe import Failure
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 SPAWN = {"start_method": "spawn"}

@@ -11,7 +11,7 @@ import pytest
 from fnframe import ConfigurationError, FunctionNotFound, Success, hookimpl
 from fnframe.function import EnvironmentSpec, Function
 from fnframe.provider import Preparation
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from fnframe import ConfigurationError, TriggerFailed
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from facts import runs, until
 
 from fnframe import Failure, Success, hookimpl
 from fnframe.runtime import running as running_module
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "apps"))
 from hostile import app
@@ -73,7 +73,7 @@ import os, resource, sys
 from collections import Counter
 from pathlib import Path
 import anyio
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 app, backend, gate = sys.argv[1:]
 
@@ -161,7 +161,7 @@ async def test_without_room_for_temporary_files_events_wait_and_callers_are_told
 FORKS = """
 import os, sys, time
 import anyio
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 
 async def main():

@@ -12,7 +12,7 @@ from fnframe.runtime.config import Settings, load_settings
 from fnframe.runtime.engines import durable_url, engine_of
 from fnframe.runtime.open_engine import open_engine
 from fnframe.runtime.plugins import FoundPlugin, Plugins, load_plugins
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 from fnframe.sending import Target
 
 pytestmark = pytest.mark.anyio

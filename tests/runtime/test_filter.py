@@ -6,7 +6,7 @@ import pytest
 
 from fnframe import Event, Success, hookimpl
 from fnframe.event import now
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 

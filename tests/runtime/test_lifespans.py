@@ -9,7 +9,7 @@ import pytest
 
 from fnframe import ConfigurationError, Event, FunctionNotFound, Trigger, hookimpl
 from fnframe.event import now
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 from fnframe.testing.clock import ManualClock
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ import pytest
 from facts import until
 
 from fnframe import ConfigurationError, Failure, hookimpl
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 

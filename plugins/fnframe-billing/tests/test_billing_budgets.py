@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fnframe import ConfigurationError, Function, hookimpl
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 X86 = find_book("lambda-x86", None)
 F = Function(name="f", where="", tags={"team": "web"})

@@ -17,7 +17,7 @@ from fnframe_billing.settings import Collector
 
 from fnframe import ConfigurationError
 from fnframe.cloudevents import from_structured
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 

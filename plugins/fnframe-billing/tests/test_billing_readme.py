@@ -18,7 +18,7 @@ from fnframe_billing.settings import Budget, Collector
 from fnframe_billing.usage import METERS
 
 from fnframe.cli.commands import execute
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 

@@ -30,7 +30,7 @@ from fnframe.engine.memory import MemoryEngine
 from fnframe.engine.memory_stream import Retention
 from fnframe.engine.protocol import REPORTS, EngineOptions, record_of
 from fnframe.environment.target import load_app
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 from fnframe.testing.clock import ManualClock
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from anyio.lowlevel import checkpoint
 from fnframe_cron import Cron
 
 from fnframe import ConfigurationError, FunctionNotFound, PayloadTooLarge, hookimpl
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import anyio
 import httpx2
 import pytest
 
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 APPS = Path(__file__).parent / "apps"
 

@@ -19,7 +19,7 @@ import httpx2
 import pytest
 
 from fnframe import ConfigurationError
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 COMMAND = [sys.executable, "-m", "fnframe.cli"]
 ENVIRONMENT = {name: text for name, text in os.environ.items() if not name.startswith("FNFRAME_")}

@@ -11,7 +11,7 @@ from fnframe_http import Http
 from fnframe import Event, hookimpl
 from fnframe.event import now
 from fnframe.hookspecs import Refusal
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from fnframe_lambda.request import Request
 from fnframe_lambda.wire import ApiError
 from lambda_client import ROLE, zipped
 
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from fnframe_lambda.origin import EVENT_TYPE, Origin, encode_origin
 
 from fnframe import ConfigurationError, Event, Failure, hookimpl
 from fnframe.event import now
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 from fnframe.testing.clock import ManualClock
 
 pytestmark = pytest.mark.anyio

@@ -15,7 +15,7 @@ from fnframe_lambda.origin import EVENT_TYPE, Origin, encode_origin
 
 from fnframe import Event, Failure
 from fnframe.event import now
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 MB = 1024 * 1024

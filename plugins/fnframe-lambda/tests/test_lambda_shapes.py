@@ -21,7 +21,7 @@ from lambda_client import read
 from fnframe import Event, hookimpl
 from fnframe.batch_event import Item, Origin, batch_event
 from fnframe.event import now
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 
 pytestmark = pytest.mark.anyio
 ACCOUNT = "000000000000"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fnframe import hookimpl
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 from fnframe.testing.clock import ManualClock
 
 

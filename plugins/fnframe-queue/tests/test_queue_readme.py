@@ -11,7 +11,7 @@ from facts import drained
 from fnframe_queue import Queue
 
 from fnframe import ConfigurationError
-from fnframe.runtime.running import run_target
+from fnframe.runtime.run import run_target
 from fnframe.testing.clock import ManualClock
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
