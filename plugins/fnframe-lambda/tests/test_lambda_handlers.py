@@ -250,6 +250,24 @@ async def test_the_second_try_is_under_the_functions_timeout(running):
     assert outcome.report.duration_ms == 300.0
 
 
+async def test_init_that_takes_too_long_is_tried_once_more_within_the_invocation(tmp_path, monkeypatch):
+    """Ten seconds, as on Lambda; fewer here."""
+    monkeypatch.setattr("fnframe.environment.template.INIT_TIMEOUT", 0.5)
+    (tmp_path / "app.py").write_text(
+        "from fnframe import App\napp = App('slow')\napp.lambda_function('once', handler='slow.handler', timeout=20)\n"
+    )
+    (tmp_path / "slow.py").write_text(
+        "import os, time\nmark = os.environ['TMPDIR'] + '/began'\n"
+        "first = not os.path.exists(mark)\nopen(mark, 'w').close()\n"
+        "if first:\n    time.sleep(60)\n"
+        "def handler(event, context):\n    return event\n"
+    )
+    async with run_target(str(tmp_path)) as running:
+        outcome = await running.invoke("once", 7)
+        assert outcome.unwrap() == 7
+        assert outcome.report.init_duration_ms is None
+
+
 async def test_init_time_is_in_the_report_of_the_cold_invocation(running, heard):
     cold = await running.invoke("nested", 1)
     assert cold.unwrap() == "other"
