@@ -136,10 +136,11 @@ async def test_only_what_was_asked_for_is_told(kit: Any, uploads: Path) -> None:
 
 async def test_a_bucket_that_cannot_be_a_folder_is_refused(kit: Any, uploads: Path) -> None:
     (uploads / "file").write_text("x")
-    mapping = kit.Recorder(Files("uploads/file"), uploads.parent)
-    with pytest.raises(ConfigurationError, match="'uploads/file' cannot be a folder: File exists: /") as caught:
-        await Files.run_all([mapping], task_status=anyio.TASK_STATUS_IGNORED)
-    assert caught.value.where == mapping.function.where
+    for bucket, problem in (("uploads/file", "File exists: /"), ("x" * 300, "File name too long: /")):
+        mapping = kit.Recorder(Files(bucket), uploads.parent)
+        with pytest.raises(ConfigurationError, match=f"'{bucket}' cannot be a folder: {problem}") as caught:
+            await Files.run_all([mapping], task_status=anyio.TASK_STATUS_IGNORED)
+        assert caught.value.where == mapping.function.where
 
 
 async def test_a_folder_that_is_gone_says_nothing_of_its_objects(kit: Any, uploads: Path) -> None:

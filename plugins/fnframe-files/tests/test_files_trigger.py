@@ -17,6 +17,7 @@ from fnframe.trigger import kind_of
     [
         ({"bucket": ""}, "the bucket must be a folder"),
         ({"bucket": None}, "the bucket must be a folder"),
+        ({"bucket": "a\0b"}, "the bucket must be a folder"),
         ({"pattern": ""}, "pattern must be a pattern such as '*.jpg', found ''"),
         ({"pattern": "/a/*.jpg"}, "below the folder"),
         ({"pattern": "../*.jpg"}, "below the folder"),
@@ -31,7 +32,9 @@ from fnframe.trigger import kind_of
         ({"ignore": "*.part"}, "ignore must be a tuple of patterns"),
         ({"poll": 0}, "poll must be a number of seconds over 0"),
         ({"poll": "1"}, "poll must be"),
+        ({"poll": float("inf")}, "poll must be"),
         ({"settle": -1}, "settle must be"),
+        ({"settle": float("inf")}, "settle must be"),
     ],
 )
 def test_what_makes_no_sense_is_refused_where_it_is_written(options: dict[str, Any], says: str) -> None:

@@ -93,9 +93,9 @@ def _interval(ledger: Ledger) -> float | None:
 def _make_folder(ledger: Ledger, mapping: Mapping) -> bool:
     """Make the folder if it is missing, so that something can be put there; whether it was."""
     folder = Path(ledger.root)
-    if folder.is_dir():
-        return False
     try:
+        if folder.is_dir():
+            return False
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         problem = f"Files: {ledger.trigger.bucket!r} cannot be a folder: {error.strerror}: {error.filename}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -57,14 +58,14 @@ class Files(Trigger, frozen=True):
     Settings: ClassVar[type[msgspec.Struct]] = FilesSettings
 
     def __post_init__(self) -> None:
-        if not isinstance(self.bucket, str) or not self.bucket:
+        if not isinstance(self.bucket, str) or not self.bucket or "\0" in self.bucket:
             raise ConfigurationError(f"Files: the bucket must be a folder, such as 'uploads', found {self.bucket!r}")
         _check_choice(self.events)
         _check_patterns((self.pattern,), "pattern")
         _check_patterns(self.ignore, "ignore")
-        if self.poll is not None and not (isinstance(self.poll, (int, float)) and self.poll > 0):
+        if self.poll is not None and not (isinstance(self.poll, (int, float)) and 0 < self.poll < math.inf):
             raise ConfigurationError(f"Files: poll must be a number of seconds over 0, found {self.poll!r}")
-        if not isinstance(self.settle, (int, float)) or not self.settle >= 0:
+        if not isinstance(self.settle, (int, float)) or not 0 <= self.settle < math.inf:
             raise ConfigurationError(f"Files: settle must be a number of seconds, found {self.settle!r}")
 
     def identity(self) -> str:
