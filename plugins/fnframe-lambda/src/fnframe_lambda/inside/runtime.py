@@ -12,7 +12,6 @@ import select
 import signal
 import socket
 import time
-from typing import Any
 
 import msgspec
 
@@ -29,15 +28,11 @@ from .account import ACCOUNT
 from .beginning import Beginning
 from .child import Child
 from .http1 import BadRequest, Connection, Request
-
-Reply = tuple[bytes, bytes, bytes]
-"""Status, body and header fields."""
+from .replies import ACCEPTED, JSON, Reply, beside, content_type_of, error_body, not_allowed, problem_of
 
 ROOT = b"/2018-06-01/runtime/"
-JSON = b"Content-Type: application/json; charset=utf-8\r\n"
 MODES = (b"streaming", b"buffered")
 _OUTCOME = re.compile(rb"invocation/([^/]+)/(response|error)")
-ACCEPTED: Reply = b"202 Accepted", b'{"status":"OK"}\n', JSON
 
 
 def start(begin: Start) -> RuntimeFunction:
@@ -163,7 +158,7 @@ class RuntimeFunction:
             if not is_open and connection.is_amid_request:
                 raise BadRequest("it ends before it is whole")
         except BadRequest:
-            connection.answer(b"400 Bad Request", _error("TruncatedHTTPRequest", "the request is no HTTP"), JSON)
+            connection.answer(b"400 Bad Request", error_body("TruncatedHTTPRequest", "the request is no HTTP"), JSON)
             is_open = False
         if not is_open:
             self._poll.unregister(connection)
@@ -175,7 +170,7 @@ class RuntimeFunction:
     def _answer(self, connection: Connection, request: Request) -> None:
         what = request.method, request.path.removeprefix(ROOT)
         if not request.path.startswith(ROOT):
-            connection.answer(*_elsewhere(request.path))
+            connection.answer(*beside(request.path))
         elif what == (b"GET", b"invocation/next"):
             self._next(connection)
         elif what == (b"POST", b"init/error"):
@@ -183,7 +178,7 @@ class RuntimeFunction:
         elif request.method == b"POST" and (found := _OUTCOME.fullmatch(what[1])) is not None:
             connection.answer(*self._take(request, *found.groups()))
         else:
-            connection.answer(b"404 Not Found", _error("NotFound", "the Runtime API has no such path"), JSON)
+            connection.answer(b"404 Not Found", error_body("NotFound", "the Runtime API has no such path"), JSON)
 
     def _next(self, connection: Connection) -> None:
         if self._call is not None and self._result is None:  # It asks again for what it has not answered.
@@ -194,31 +189,31 @@ class RuntimeFunction:
     def _take_init_error(self, request: Request) -> Reply:
         """The runtime says why it cannot begin, and what it is answered: once it has begun, that is too late."""
         if self._begun:
-            return _not_allowed("Ready" if self._call is None else "Running", "InitError")
-        self._init_problem = _problem(request)
+            return not_allowed("Ready" if self._call is None else "Running", "InitError")
+        self._init_problem = problem_of(request)
         return ACCEPTED
 
     def _take(self, request: Request, request_id: bytes, kind: bytes) -> Reply:
         """The runtime answers an invocation; what it is answered itself."""
         if self._call is None or request_id.decode("latin-1") != self._call.request_id:
-            return b"400 Bad Request", _error("InvalidRequestID", "Invalid request ID"), JSON
+            return b"400 Bad Request", error_body("InvalidRequestID", "Invalid request ID"), JSON
         if self._result is not None:
             name = "InvocationResponse" if kind == b"response" else "InvocationErrorResponse"
-            return _not_allowed("RuntimeResponseSentState", name)
+            return not_allowed("RuntimeResponseSentState", name)
         mode = request.header(b"lambda-runtime-function-response-mode")
         if kind == b"response" and mode is not None and mode.lower() not in MODES:
             problem = f"Invalid response mode: {mode.decode('latin-1')!r}"
             self._result = Problem("Runtime.InvalidResponseModeHeader", problem)
-            return b"400 Bad Request", _error("InvalidFunctionResponseMode", problem), JSON
+            return b"400 Bad Request", error_body("InvalidFunctionResponseMode", problem), JSON
         if kind == b"error" or request.header(b"lambda-runtime-function-error-type") is not None:
-            self._result = _problem(request)
+            self._result = problem_of(request)
             return ACCEPTED
         if len(request.body) > self._limit:
             problem = f"Exceeded maximum allowed payload size ({self._limit} bytes)."
             text = f"Response payload size exceeded maximum allowed payload size ({self._limit} bytes)."
             self._result = Problem(RESPONSE_TOO_LARGE, text)
-            return b"413 Request Entity Too Large", _error("RequestEntityTooLarge", problem), JSON
-        self._result = Answer(request.body, _content_type(request))
+            return b"413 Request Entity Too Large", error_body("RequestEntityTooLarge", problem), JSON
+        self._result = Answer(request.body, content_type_of(request))
         return ACCEPTED
 
     def _headers(self, call: Call) -> bytes:
@@ -250,54 +245,3 @@ class RuntimeFunction:
 def _one_line(json: str) -> str:
     """JSON without line breaks, which a header field cannot have."""
     return msgspec.json.format(json, indent=-1)
-
-
-def _problem(request: Request) -> Problem:
-    """The error that a runtime tells of, by its body or by trailers; the body goes to the caller as it is."""
-    import base64
-
-    body = request.body
-    trailer = request.header(b"lambda-runtime-function-error-body")
-    if trailer is not None:
-        try:
-            body = base64.b64decode(trailer)
-        except ValueError:  # Of which nothing can be told but its type.
-            body = b""
-    told = (request.header(b"lambda-runtime-function-error-type") or b"").decode("latin-1")
-    try:
-        fields: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        fields, body = None, b""
-    if not isinstance(fields, dict):
-        return Problem(told or "Runtime.Unknown", "", body=body)
-    stack = fields.get("stackTrace")
-    return Problem(
-        str(fields.get("errorType") or told or "Runtime.Unknown"),
-        str(fields.get("errorMessage") or ""),
-        stack_trace=[str(frame) for frame in stack] if isinstance(stack, list) else (),
-        body=body,
-    )
-
-
-def _content_type(request: Request) -> str:
-    kind = (request.header(b"content-type") or b"application/json").decode("latin-1")
-    return "application/json" if kind.partition(";")[0].strip().lower() == "application/json" else kind
-
-
-def _elsewhere(path: bytes) -> Reply:
-    """What is beside the Runtime API: neither extensions nor telemetry are served."""
-    if path == b"/ping":
-        return b"200 OK", b"pong", b"Content-Type: text/plain\r\n"
-    if b"/telemetry" in path or b"/logs" in path:
-        return b"202 Accepted", _error("Telemetry.NotSupported", "Telemetry API is not supported"), JSON
-    return b"404 Not Found", _error("NotFound", "extensions are not served"), JSON
-
-
-def _not_allowed(before: str, after: str) -> Reply:
-    """The runtime does what it may not do now."""
-    problem = f"State transition from {before} to {after} failed for runtime. Error: State transition is not allowed"
-    return b"403 Forbidden", _error("InvalidStateTransition", problem), JSON
-
-
-def _error(error_type: str, message: str) -> bytes:
-    return msgspec.json.encode({"errorMessage": message, "errorType": error_type})
