@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from fnframe_files import Files
 from fnframe_files.notes import KEPT
 
-from fnframe import RecursionStopped
+from fnframe import ConfigurationError, Function, RecursionStopped
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +73,32 @@ async def test_what_was_written_while_nobody_looked_is_known_too(kit: Any, trigg
     async with kit.serving(second):
         assert second.created == []
     assert set(second.state.values) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("destination", "options", "loops"),
+    [
+        ("file:uploads/failed.jsonl", {}, True),
+        ("file:other/../uploads/deep/failed.jsonl", {}, True),
+        ("file:uploads/.failed.jsonl", {}, False),
+        ("file:uploads/deep/failed.jsonl", {"recursive": False}, False),
+        ("file:uploads/failed.jsonl", {"pattern": "*.jpg"}, False),
+        ("file:uploads/failed.jsonl", {"filter": {"data": {"key": [{"suffix": ".jpg"}]}}}, False),
+        ("file:uploads.jsonl", {}, False),
+        ("queue:uploads", {}, False),
+    ],
+)
+async def test_records_of_what_failed_are_no_objects_that_fail(
+    kit: Any, uploads: Path, destination: str, options: dict[str, Any], loops: bool
+) -> None:
+    mapping = kit.Recorder(Files("uploads", **options), uploads.parent)
+    mapping.function = Function(name="thumbnail", where="app.py:7", on_failure=destination)
+    if not loops:
+        async with kit.serving(mapping):
+            return
+    words = f"app.py:7: function 'thumbnail': on_failure='{destination}' is among the objects of its own Files"
+    with pytest.raises(ConfigurationError, match=words):
+        await Files.run_all([mapping], task_status=anyio.TASK_STATUS_IGNORED)
 
 
 async def test_a_chain_through_a_folder_is_stopped(

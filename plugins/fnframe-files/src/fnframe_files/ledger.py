@@ -20,7 +20,7 @@ from fnframe import EngineFailed, Event, PayloadTooLarge, QueueFull, RecursionSt
 
 from .bucket import Bucket
 from .mounts import mount_of, remote_mount
-from .names import name_of
+from .names import key_of, name_of
 from .objects import ObjectCreated, ObjectRemoved
 from .pattern import Selection
 from .version import Version
@@ -84,6 +84,18 @@ class Ledger:
 
     def takes(self, prefix: str, name: str) -> bool:
         return self._selection.takes(prefix, name)
+
+    def holds(self, path: str) -> bool:
+        """Whether a file there would be one of the objects."""
+        if not path.startswith(f"{self.root}/"):
+            return False
+        prefix = ""
+        *folders, name = key_of(path[len(self.root) + 1 :]).split("/")
+        for folder in folders:
+            if not self.enters(prefix, folder):
+                return False
+            prefix += f"{folder}/"
+        return self.takes(prefix, name)
 
     def path_of(self, key: str) -> str:
         return f"{self.root}/{name_of(key)}"

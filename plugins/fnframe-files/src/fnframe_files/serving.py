@@ -32,7 +32,8 @@ async def serve(mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) ->
     """Watch for all mappings until cancelled; ready when all that lay there is enqueued."""
     ledgers = [Ledger(mapping) for mapping in mappings]
     made = [_make_folder(ledger, mapping) for ledger, mapping in zip(ledgers, mappings, strict=True)]
-    for ledger in ledgers:
+    for ledger, mapping in zip(ledgers, mappings, strict=True):
+        _check_records(ledger, mapping)
         _tell_remote(ledger)
         stamps.learn(ledger.root)
         await ledger.load()
@@ -50,6 +51,18 @@ async def serve(mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) ->
             task_status.started([_text(ledger, new) for ledger, new in zip(ledgers, made, strict=True)])
             for watcher in watchers:
                 tasks.start_soon(watcher.run)
+
+
+def _check_records(ledger: Ledger, mapping: Mapping) -> None:
+    """Raises `ConfigurationError` where the records of what became of a file would be files to tell of, without end."""
+    for option, destination in mapping.function.destinations():
+        scheme, _, target = destination.partition(":")
+        is_among = scheme == "file" and ledger.holds(str((mapping.directory / target).resolve()))
+        if is_among and ledger.trigger.filter is None:  # Which may know better.
+            problem = f"{option}={destination!r} is among the objects of its own Files({ledger.trigger.bucket!r})"
+            advice = "each record would be an event with a record: put it elsewhere, or let `ignore` name it"
+            told = f"function {mapping.function.name!r}: {problem}, so {advice}"
+            raise ConfigurationError(told, where=mapping.function.where)
 
 
 def _tell_remote(ledger: Ledger) -> None:
