@@ -16,7 +16,7 @@ from fnframe_files.agenda import Agenda
 from fnframe_files.ledger import Ledger
 from fnframe_files.scanner import Scanner
 
-from fnframe import ConfigurationError, EngineFailed
+from fnframe import ConfigurationError, EngineFailed, FunctionNotFound
 
 pytestmark = pytest.mark.anyio
 
@@ -213,7 +213,7 @@ async def test_an_engine_that_can_write_nothing_for_a_while_holds_up_and_ends_no
     monkeypatch.setattr(kit.Values, "put", refused_at_first(kit.Values.put))
     monkeypatch.setattr(kit.Values, "delete", refused_at_first(kit.Values.delete))
     mapping = kit.Recorder(Files("uploads", events=BOTH), uploads.parent)
-    mapping.enqueue = refused_at_first(mapping.enqueue)
+    mapping.enqueue = refused_at_first(refused_at_first(mapping.enqueue), FunctionNotFound("thumbnail", []))
     async with kit.serving(mapping):
         (uploads / "a").write_text("x")
         await kit.until(lambda: "a" in mapping.state.values)
@@ -223,13 +223,13 @@ async def test_an_engine_that_can_write_nothing_for_a_while_holds_up_and_ends_no
     assert "what is found waits, and is tried again each second: engine.db: no space" in caplog.text
 
 
-def refused_at_first(call: Any) -> Any:
+def refused_at_first(call: Any, error: Exception = EngineFailed("no space", where="engine.db")) -> Any:  # noqa: B008
     """It fails each first time of two."""
     calls = itertools.count()
 
     async def ask(*arguments: Any) -> Any:
         if next(calls) % 2 == 0:
-            raise EngineFailed("no space", where="engine.db")
+            raise error
         return await call(*arguments)
 
     return ask

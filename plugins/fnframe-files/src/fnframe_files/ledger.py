@@ -16,7 +16,7 @@ import anyio
 import msgspec
 from anyio.lowlevel import checkpoint
 
-from fnframe import EngineFailed, Event, PayloadTooLarge, QueueFull, RecursionStopped
+from fnframe import EngineFailed, Event, FunctionNotFound, PayloadTooLarge, QueueFull, RecursionStopped
 
 from .bucket import Bucket
 from .mounts import mount_of, remote_mount
@@ -196,8 +196,8 @@ class Ledger:
         while True:
             try:
                 await call()
-            except QueueFull as full:
-                log.debug("Files(%r) waits: %s", self.trigger.bucket, full)
+            except (QueueFull, FunctionNotFound) as reason:  # A reload takes the function away before its triggers.
+                log.debug("Files(%r) waits: %s", self.trigger.bucket, reason)
             except EngineFailed as error:
                 if not self._in_trouble:
                     told = "Files(%r): what is found waits, and is tried again each second: %s"
