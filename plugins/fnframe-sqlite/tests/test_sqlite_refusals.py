@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import anyio
 import apsw
 import pytest
+from fnframe_sqlite import records
 
 from fnframe import ConfigurationError, EngineFailed
 from fnframe.engine.protocol import Message
@@ -202,3 +204,33 @@ async def test_what_is_asked_after_the_end_says_so(make):
         queue = engine.queue("q")
     with pytest.raises(EngineFailed, match="the engine was closed"):
         await queue.send([Message("a", b"")])
+
+
+async def test_who_gives_up_while_it_is_opened_leaves_nothing(make, monkeypatch):
+    """Somebody presses Ctrl-C at the start, or a start has a time limit."""
+    begun, go = threading.Event(), threading.Event()
+    know_partitions = records.know_partitions
+
+    def slow(tx):
+        begun.set()
+        go.wait()
+        know_partitions(tx)
+
+    monkeypatch.setattr(records, "know_partitions", slow)
+    async with anyio.create_task_group() as tasks:
+
+        async def give_up():
+            while not begun.is_set():
+                await anyio.sleep(0.001)
+            scope.cancel()
+            go.set()
+
+        with anyio.CancelScope() as scope:
+            tasks.start_soon(give_up)
+            async with make():
+                pytest.fail("it was given up")
+    assert scope.cancelled_caught
+    with anyio.fail_after(5):
+        while any(thread.name.startswith("fnframe-sqlite") for thread in threading.enumerate()):
+            await anyio.sleep(0.001)
+    await fill(make)

@@ -42,7 +42,11 @@ class SqliteEngine:
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._writer.keep_time)
         self._tasks.start_soon(self._writer.watch)
-        await self._writer.ask(Request(records.know_partitions, writes=False))
+        try:
+            await self._writer.ask(Request(records.know_partitions, writes=False))
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(
