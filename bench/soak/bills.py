@@ -4,7 +4,8 @@ Two hosts share an engine and a ledger; one of them is killed every now and then
 come by a function's own queue, where attempts fail, by a user's queue and by a stream; others call and wait, and note
 each reply when they have it. Afterwards each settled attempt must be billed once, each message and each record by one
 invocation that succeeded, and of the replies at most those of the last moments of a host may be missing: none, where
-hosts reply `--commit before-reply`. Hours and budgets must be what the rows sum up to.
+hosts reply `--commit before-reply`. Hours and budgets must be what the rows sum up to. With `--bursts`, there is no
+budget, and replies that come together wait in the ledger to become rows, as they do under more load than there is here.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,8 +42,13 @@ APP = Path(__file__).parents[1] / "apps" / "billed.py"
 HOST = """
 import os, sys, time, anyio, anyio.to_thread
 from fnframe.runtime.run import run_target
-target, engine, ledger, commit, callers, replies = sys.argv[1:]
-billing = {"enabled": True, "ledger": ledger, "commit": commit, "budgets": [{"name": "all", "requests": 10**9}]}
+target, engine, ledger, commit, callers, bursts, replies = sys.argv[1:]
+billing = {"enabled": True, "ledger": ledger, "commit": commit}
+if bursts == "True":
+    from fnframe_billing import keeping
+    keeping.BURST = 2
+else:
+    billing["budgets"] = [{"name": "all", "requests": 10**9}]
 settings = {"engine": engine, "lease": 2.0, "max_environments": 4, "retry_base": 0.05, "billing": billing}
 async def call(running, descriptor):
     while True:
@@ -82,10 +89,10 @@ class Place(NamedTuple):
 class Host:
     """One life of a host; `killed` is when it was killed, in nanoseconds of the monotonic clock."""
 
-    def __init__(self, place: Place, commit: str, callers: int) -> None:
+    def __init__(self, place: Place, commit: str, callers: int, bursts: bool) -> None:
         self.replies = place.folder / f"replies-{new_id()}"
         self.killed: int | None = None
-        arguments = [APP, place.engine, place.ledger, commit, callers, self.replies]
+        arguments = [APP, place.engine, place.ledger, commit, callers, bursts, self.replies]
         self._process = subprocess.Popen(
             [sys.executable, "-c", HOST, *map(str, arguments)],
             env={**os.environ, "BILLED_LOG": str(place.log)},
@@ -145,11 +152,13 @@ class Sender:
                 await killed.wait()
 
 
-async def soak(place: Place, kills: int, callers: int, commit: str, within_ms: float) -> list[str]:
+async def soak(
+    place: Place, kills: int, callers: int, commit: str, within_ms: float, *, bursts: bool = False
+) -> list[str]:
     """What was wrong; the figures are printed."""
     place.log.touch()
     dice = random.Random(kills)
-    lives = [Host(place, commit, callers) for _ in range(2)]
+    lives = [Host(place, commit, callers, bursts) for _ in range(2)]
     serving = list(lives)
     async with open_engine(str(APP), settings={"engine": place.engine}) as engine:
         sender = Sender(engine)
@@ -161,7 +170,7 @@ async def soak(place: Place, kills: int, callers: int, commit: str, within_ms: f
                 await anyio.to_thread.run_sync(host.wait_until_ready)
                 await anyio.sleep(dice.uniform(0, 0.4))
                 host.kill()
-                serving[number % 2] = Host(place, commit, callers)
+                serving[number % 2] = Host(place, commit, callers, bursts)
                 lives.append(serving[number % 2])
             killed.set()
         await _settled(sender, engine, place.log)
@@ -199,7 +208,7 @@ def _judge(sender: Sender, log: Path, ledger: Ledger) -> list[str]:
     outcomes = {(request_id, attempt): outcome for request_id, attempt, outcome in rows}
     sums = connection.execute(
         "SELECT (SELECT sum(requests) FROM invocations), (SELECT sum(requests) FROM hourly), "
-        "(SELECT sum(requests) FROM spent)"
+        "ifnull((SELECT sum(requests) FROM spent), (SELECT sum(requests) FROM hourly))"
     ).fetchone()
     connection.close()
     runs = list(_runs(log))
@@ -252,10 +261,12 @@ def main() -> None:
     parser.add_argument("--callers", type=int, default=8)
     parser.add_argument("--commit", choices=["grouped", "before-reply"], default="grouped")
     parser.add_argument("--within", type=float, default=50.0, help="milliseconds of replies that may be missing")
+    parser.add_argument("--bursts", action="store_true", help="have replies wait in the ledger to become rows")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fnframe-bills-") as folder:
         problems = anyio.run(
-            soak, Place(Path(folder)), arguments.kills, arguments.callers, arguments.commit, arguments.within
+            partial(soak, bursts=arguments.bursts),
+            Place(Path(folder)), arguments.kills, arguments.callers, arguments.commit, arguments.within,
         )  # fmt: skip
     for problem in problems:
         print(problem)

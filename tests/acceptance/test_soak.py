@@ -56,7 +56,7 @@ def test_the_bill_of_a_large_ledger_is_what_its_rows_say():
     assert "equal to the last unit" in soak("ledger", "--rows", "10000")
 
 
-@pytest.mark.parametrize("commit", ["grouped", "before-reply"])
-def test_each_is_billed_once_whatever_is_killed(commit):
+@pytest.mark.parametrize("how", [["--bursts"], ["--commit", "before-reply"]], ids=["bursts", "before the reply"])
+def test_each_is_billed_once_whatever_is_killed(how):
     # How long a commit takes says little while other tests run.
-    assert "each is billed once" in soak("bills", "--kills", "3", "--commit", commit, "--within", "1000")
+    assert "each is billed once" in soak("bills", "--kills", "3", "--within", "1000", *how)
