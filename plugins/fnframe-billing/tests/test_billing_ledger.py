@@ -242,6 +242,9 @@ def test_where_rows_cannot_be_made_of_a_burst_no_wrong_sum_is_told(tmp_path):
         apsw.Connection(str(tmp_path / "ledger.db")).execute(full)
         with pytest.raises(ConfigurationError, match=r"wait in this ledger to be summed up, .* disk is full"):
             ledger.reader()
+        apsw.Connection(str(tmp_path / "ledger.db")).execute("UPDATE bursts SET body = x'91'")
+        with pytest.raises(ConfigurationError, match="wait in this ledger to be summed up, and cannot be read"):
+            ledger.reader()
 
 
 def test_no_more_than_a_bill_can_wait_for_is_put_off(ledger, monkeypatch):

@@ -28,7 +28,8 @@ def encode(reports: Iterable[Report]) -> bytes:
 
 
 def decode(body: bytes) -> list[Report]:
-    """The reports again, also of a release whose reports had fewer fields, or more at their end."""
+    """The reports again, also of a release whose reports had more fields at their end, or fewer of those that have a
+    default. Raises `msgspec.DecodeError` and `TypeError` of what is none."""
     # Nothing is checked here: one that is odd must not take the others along.
     known = len(Report.__struct_fields__)
     return [Report(*values[:known]) for values in _decode(body)]

@@ -130,7 +130,10 @@ class Ledger:
             return True
 
     def settle(self, until: int | None = None) -> bool:
-        """Make rows of the oldest burst, whoever wrote it, if its id is not beyond `until`; whether there was one."""
+        """Make rows of the oldest burst, whoever wrote it, if its id is not beyond `until`; whether there was one.
+
+        Raises `apsw.Error` and `ConfigurationError`.
+        """
         if not self.exists():
             return False
         oldest = "SELECT id, body FROM bursts WHERE id <= ifnull(?, id) ORDER BY id LIMIT 1"
@@ -139,7 +142,12 @@ class Ledger:
             if burst is None:
                 return False
             connection.execute("DELETE FROM bursts WHERE id = ?", burst[:1])
-            self._entries.add_each(connection, decode(burst[1]))
+            try:
+                reports = decode(burst[1])
+            except (msgspec.MsgspecError, TypeError) as error:
+                problem = f"invocations wait in this ledger to be summed up, and cannot be read: {error}"
+                raise ConfigurationError(problem, where=self.name) from None
+            self._entries.add_each(connection, reports)
             return True
 
     def settle_all(self, connection: apsw.Connection | None = None) -> None:
