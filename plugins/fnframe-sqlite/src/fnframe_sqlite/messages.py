@@ -47,11 +47,6 @@ class Moments(NamedTuple):
     over: float
 
 
-CLOCK = ("fnframe:clock", "offset")
-"""The name and key in the state of where the clock stood."""
-STEP = 1.0
-"""Seconds by which the clock has to jump to count as set."""
-
 NEVER = Moments(math.inf, math.inf)
 
 Held = tuple[int, int]
@@ -228,16 +223,6 @@ def next_moments(tx: Transaction) -> Moments:
 def end_leases(tx: Transaction) -> None:
     """Whoever held a message is not there any more."""
     tx.execute("UPDATE message SET until = 0 WHERE until IS NOT NULL")
-
-
-def follow_clock(tx: Transaction, offset: float) -> None:
-    """Where the clock was set back, let delays end when they would have. `offset` is how far it is ahead of the
-    monotonic scale; the file keeps what it was, so that of several processes the first one alone does this."""
-    row = tx.one("SELECT value FROM state WHERE name = ? AND key = ?", CLOCK)
-    before = float(row[0]) if row else offset
-    if offset < before - STEP:
-        tx.execute("UPDATE message SET due = due + ? WHERE due IS NOT NULL", (offset - before,))
-    tx.execute("INSERT OR REPLACE INTO state (name, key, value) VALUES (?, ?, ?)", (*CLOCK, repr(offset).encode()))
 
 
 def forget_ids(tx: Transaction) -> None:

@@ -23,10 +23,11 @@ from .bell import Bell
 from .bodies import Bodies
 from .database import Database, FileLost
 from .line import Line, elsewhere, forget
-from .messages import NEVER, STEP, Moments, end_leases, follow_clock, forget_ids, next_moments
+from .messages import NEVER, Moments, end_leases, forget_ids, next_moments
 from .pipes import Pipe, call
 from .records import end_claims, is_anything_claimed
 from .request import EventReply, Request
+from .steps import STEP, follow_clock
 from .transaction import Transaction
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Writer:
         self._dead: set[str] = set()
         self._tidied = self._swept = -math.inf
         self._offset = math.inf
-        """How far the clock was ahead of the monotonic scale."""
+        """How far ahead the clock was when it was looked at last."""
 
     def open(self) -> None:
         """Open the database; it may take a while. Raises `ConfigurationError`."""
@@ -277,8 +278,9 @@ class Writer:
             tx = self._transaction(writes=True)
             seen = self._database.changed()
             forget(tx, self._dead)
-            offset = tx.now - tx.monotonic
-            if abs(offset - self._offset) > STEP:
+            offset = self._ahead()
+            # Looked at twice: this thread may have been stopped between the two clocks.
+            if abs(offset - self._offset) > STEP and abs((offset := self._ahead()) - self._offset) > STEP:
                 follow_clock(tx, offset)
             finished = self._line.run(tx, requests, look=look or seen != self._seen)
             self._tidy(tx)
@@ -293,6 +295,11 @@ class Writer:
             self._look = True
         self.bodies.remove(tx.unneeded)
         return finished, moments
+
+    def _ahead(self) -> float:
+        """How far the clock is ahead of the monotonic scale."""
+        clock = self._options.clock
+        return clock.time() - clock.monotonic()
 
     def _transaction(self, *, writes: bool) -> Transaction:
         connection = self._database.connection
