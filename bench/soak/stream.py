@@ -63,7 +63,7 @@ async def bare(stream: Stream) -> None:
 async def soak(engine: str, count: int, most: float) -> bool:
     settings = {"engine": engine, "stream_records": count, "max_environments": 4, "max_waiting": 100}
     counting = Counting()
-    async with run_target(APP, settings=settings, plugins=[counting], serve="none") as running:
+    async with run_target(APP, settings=settings, plugins=[counting], serve="calls") as running:
         stream = running.engine.stream("clicks")
         began = time.perf_counter()
         await publish(stream, count)
@@ -73,7 +73,8 @@ async def soak(engine: str, count: int, most: float) -> bool:
         told(engine, "bare", count, began)
         before = peak = resident_mb()
         began = time.perf_counter()
-        await running.serve("all")
+        running.serves = "all"
+        await running.serve()
         async with anyio.create_task_group() as tasks:
 
             async def watch() -> None:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(not LIMITS.exists(), reason="inotify is Linux's"
 SERVE = """
 import anyio, sys
 from pathlib import Path
+from types import SimpleNamespace
 from fnframe import ConfigurationError
 from fnframe_files import Files
 
@@ -32,6 +33,7 @@ class State:
 
 class Mapping:
     trigger, settings, directory, state = Files("uploads"), Files.Settings(), Path(sys.argv[2]), State()
+    function = SimpleNamespace(where="app.py:1", destinations=lambda: [])
 
 async def serve():
     mappings = [Mapping()]

@@ -148,7 +148,7 @@ async def test_a_start_that_fails_is_told_to_the_server() -> None:
     with pytest.raises(ConfigurationError):
         await fnframe_http.asgi(App("empty"))({"type": "lifespan"}, receive, send)
     assert [message["type"] for message in said] == ["lifespan.startup.failed"]
-    assert "app 'empty' has no functions" in said[0]["message"]
+    assert "defines no App named 'empty' at its top level" in said[0]["message"]
 
 
 async def test_a_client_that_goes_away_ends_its_invocation(app: Any) -> None:
