@@ -21,8 +21,7 @@ pytestmark = pytest.mark.skipif(not LIMITS.exists(), reason="inotify is Linux's"
 SERVE = """
 import anyio, sys
 from pathlib import Path
-from types import SimpleNamespace
-from fnframe import ConfigurationError
+from fnframe import ConfigurationError, Function
 from fnframe_files import Files
 
 Path("/proc/sys/user", sys.argv[1]).write_text("3")
@@ -33,7 +32,7 @@ class State:
 
 class Mapping:
     trigger, settings, directory, state = Files("uploads"), Files.Settings(), Path(sys.argv[2]), State()
-    function = SimpleNamespace(where="app.py:1", destinations=lambda: [])
+    function = Function(name="f", where="test")
 
 async def serve():
     mappings = [Mapping()]
