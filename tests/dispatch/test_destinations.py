@@ -180,7 +180,7 @@ async def test_what_a_url_refuses_lies_among_the_dead_letters(app, receiver, cap
 async def test_a_record_that_cannot_even_be_sent_holds_up_no_other_and_its_url_is_not_told(app, receiver, caplog):
     """Somebody else's, in an engine that several apps share: fnframe's own records are sent as JSON."""
     record = Event(id="1", source="s", type="t", time=now(), datacontenttype="text/\u00e9")
-    async with run_target(app) as running:
+    async with run_target(app, settings={"grace": 0.0}) as running:  # It never can be posted.
         await put_letter(running.engine, f"{receiver.url}/?token=abc", record)
         await running.enqueue("posted", 5)
         await until(lambda: receiver.requests)
