@@ -79,9 +79,19 @@ def become_clean(parent: int) -> None:
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
     if os.getppid() != parent:  # It died before the death signal was set.
         os._exit(0)
-    os.nice(NICE)
+    _give_way()
     _be_first_to_go()
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _give_way() -> None:
+    """Leave the processor to the host where both want it."""
+    os.nice(NICE)
+    if hasattr(os, "SCHED_BATCH"):
+        # Not to push the host aside the moment that it sends: it has more to send, and goes on to what waits. With 64
+        # invocations in flight on two cores that is an eighth more of them.
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _be_first_to_go() -> None:
