@@ -76,6 +76,7 @@ def test_what_a_host_is_like_is_not_handed_down(dirty):
     assert dirty["limits"]["core"] == 0
     assert dirty["limits"]["file size"] == 512 * 2**20
     assert dirty["score"] == 1000
+    assert dirty["scheduled"] == [os.SCHED_BATCH, min(os.nice(0) + 5, 19)]
     assert dirty["umask"] == 0o027, "this and the folder are the host's"
     assert dirty["folder"] == str(Path.cwd())
     assert dirty["temporary"] == []
