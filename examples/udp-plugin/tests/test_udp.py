@@ -26,7 +26,7 @@ def udp(world):
     async def happen(number):
         send(world.started, str(number).encode())
 
-    return TriggerCase(Udp(port=0), happen, again=happen)
+    return TriggerCase(Udp(port=0), happen)
 
 
 @pytest.mark.parametrize("obligation", trigger_obligations(udp), ids=str)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from fnframe import Event, QueueFull, Trigger
-from fnframe.event import now
+from fnframe.event import new_id, now
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
@@ -18,7 +17,7 @@ class Udp(Trigger, frozen=True):
     """Datagrams to a port of this machine: `Udp(port=5140)`. Port 0 takes one that is free.
 
     The handler gets a datagram that is JSON decoded, and takes any other as `event: Event`. One that comes while the
-    queue is full is dropped, as UDP drops what nobody fetches, and so is a repetition within an hour.
+    queue is full is dropped, as UDP drops what nobody fetches.
     """
 
     port: int
@@ -30,8 +29,8 @@ class Udp(Trigger, frozen=True):
             host, port = socket.extra(anyio.abc.SocketAttribute.local_address)
             task_status.started(f"udp://{host}:{port}")
             async for data, (sender, _) in socket:
-                id_ = blake2b(data, digest_size=16).hexdigest()
+                event = Event(id=new_id(), source=f"udp:{sender}", type="datagram", time=now(), data=data)
                 try:
-                    await mapping.enqueue(Event(id=id_, source=f"udp:{sender}", type="datagram", time=now(), data=data))
+                    await mapping.enqueue(event)
                 except QueueFull:
                     continue

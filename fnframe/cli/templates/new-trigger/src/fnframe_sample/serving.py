@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 from fnframe import Event, QueueFull
-from fnframe.event import encode_json, now
+from fnframe.event import encode_json, new_id, now
 
 if TYPE_CHECKING:
     from anyio.abc import SocketStream, TaskStatus
@@ -38,8 +37,9 @@ async def serve(mapping: Mapping, port: int, task_status: TaskStatus[str]) -> No
 async def accept(mapping: Mapping, line: bytes) -> bytes:
     text = line.decode(errors="replace")
     event = Event(
-        # Made of what happened: a client that repeats a line, since it had no answer, does not make another event.
-        id=blake2b(line, digest_size=16).hexdigest(),
+        # Of two events with one id and source the second is taken for a repetition and is not run. Lines have no id of
+        # their own; where the outside gives one, a message's or a version's, take that, and a repetition does no harm.
+        id=new_id(),
         source="sample",
         type="fnframe.sample.line",
         time=now(),
