@@ -380,11 +380,15 @@ class ProcessEnvironment:
         invocation.wake()
 
     def _output_readable(self) -> None:
-        """Read from the output pipe, once: one that writes without end must not keep the event loop."""
+        """Read from the output pipe, once: one that writes without end must not keep the event loop.
+
+        Twice would also be once too often where a provider's environment begins: the first leaves it free to go on, and
+        the second may be an invocation's, which it has begun meanwhile.
+        """
         if self._is_provided and not self.ready and self._watching:
             self._readable()  # It may have said meanwhile that what comes now is an invocation's.
         if not self._lost:
-            self._read_output(self._heard(), RECEIVE)
+            self._read_once(self._heard(), RECEIVE)
 
     def _heard(self) -> Invocation | None:
         """Whose output it is: what a provider's environment writes while it begins is nobody's."""
@@ -394,18 +398,22 @@ class ProcessEnvironment:
 
     def _read_output(self, invocation: Invocation | None, most: int) -> None:
         """Read what waits in the output pipe, so many bytes of it at most; it belongs to this invocation."""
-        while most > 0:
-            try:
-                data = os.read(self._output, min(most, RECEIVE))
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self._readiness.unwatch(self._output)
-                return
-            most -= len(data)
+        while most > 0 and (read := self._read_once(invocation, min(most, RECEIVE))):
+            most -= read
+
+    def _read_once(self, invocation: Invocation | None, most: int) -> int:
+        """How many bytes were there to read."""
+        try:
+            data = os.read(self._output, most)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            data = b""
+        if data:
             self._owner.output(self, invocation, data)
+        else:
+            self._readiness.unwatch(self._output)
+        return len(data)
 
     # Its birth and its end, as the template tells.
 

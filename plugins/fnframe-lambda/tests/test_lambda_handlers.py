@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 
 import anyio
@@ -241,6 +243,24 @@ async def test_init_that_failed_is_tried_once_more_within_the_invocation(running
     assert "RuntimeError: the first time" in heard.of_init("second_try")
     warm = await running.invoke("second_try", 1)
     assert warm.report.environment_id == outcome.report.environment_id
+
+
+async def test_what_the_first_invocation_prints_is_its_own_however_slow_the_host_is(kit, tmp_path, monkeypatch):
+    """Its environment waits for the host only until the host has read what it printed while it began."""
+    app = "from fnframe import App\napp = App('quiet')\napp.lambda_function('quiet', handler='quiet.handler')\n"
+    (tmp_path / "app.py").write_text(app)
+    (tmp_path / "quiet.py").write_text("def handler(event, context):\n    print('its own')\n")
+    heard, read = kit.Heard(), os.read
+
+    def slow(descriptor, most):
+        data = read(descriptor, most)
+        time.sleep(0.1)
+        return data
+
+    async with run_target(str(tmp_path / "app.py"), plugins=(heard,)) as running:
+        monkeypatch.setattr(os, "read", slow)
+        outcome = await running.invoke("quiet")
+    assert heard.of(outcome) == "its own\n"
 
 
 async def test_the_second_try_is_under_the_functions_timeout(running):
