@@ -154,11 +154,13 @@ async def test_what_is_no_file(kit: Any, mapping: Any, uploads: Path, fence: Any
     """Nobody who waits at the other end of a pipe is woken by a look at it."""
     opened = threading.Event()
 
+    os.mkfifo(uploads / "pipe")
+    pipe = os.open(uploads / "pipe", os.O_PATH)
+
     def wait_for_a_reader() -> None:
-        os.close(os.open(uploads / "pipe", os.O_WRONLY))
+        os.close(os.open(f"/proc/self/fd/{pipe}", os.O_WRONLY))  # Whatever its name is when this thread gets to it.
         opened.set()
 
-    os.mkfifo(uploads / "pipe")
     waiting = threading.Thread(target=wait_for_a_reader)
     waiting.start()
     with socket.socket(socket.AF_UNIX) as server:
@@ -177,6 +179,7 @@ async def test_what_is_no_file(kit: Any, mapping: Any, uploads: Path, fence: Any
     assert not opened.is_set()
     os.close(os.open(uploads / "pipe", os.O_RDONLY))
     waiting.join()
+    os.close(pipe)
 
 
 async def test_a_lease_of_somebody_else_holds_nobody_up(kit: Any, mapping: Any, uploads: Path, fence: Any) -> None:
