@@ -115,8 +115,8 @@ async def test_a_warm_one_has_no_init_and_waits_for_the_one_before(running):
     first_ended = outcomes["first"][0].unwrap()[1]
     second = outcomes["second"][0]
     assert second.report.init_duration_ms is None
-    assert second.report.queued_ms == pytest.approx((second.unwrap()[0] - asked) * 1000, abs=30)
-    assert second.report.queued_ms >= (first_ended - asked) * 1000 - 1
+    # From where the first ended to where the handler says that it began, and a busy machine may lie between.
+    assert (first_ended - asked) * 1000 - 1 <= second.report.queued_ms <= (second.unwrap()[0] - asked) * 1000 + 1
     assert outcomes["first"][0].report.queued_ms < 50
 
 
