@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
-from .event import JSON, Event, encode_json, now
+from .event import JSON, UNDECODABLE, Event, encode_json, now
 
 BYTES = "application/octet-stream"
 TEXT = "text/plain"
@@ -136,7 +136,7 @@ def _joined(bodies: Sequence[bytes]) -> tuple[bytes, list[str] | None]:
         # Of bodies that are no JSON, the array may be: `[1` and `2]`.
         if [bytes(raw) for raw in _decode_raws(data)] == bodies:
             return data, None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         pass
     types = [_type_of(body) for body in bodies]
     return b"[%b]" % b",".join(map(_inside, bodies, types)), types

@@ -125,7 +125,7 @@ def is_json(content_type: str) -> bool:
 def _is_valid(data: bytes) -> bool:
     try:
         decode_json(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return False
     return True
 

@@ -12,6 +12,7 @@ from ..cloudevents import to_structured
 from ..dispatch.acceptance import PREFIX
 from ..dispatch.contents import contents_of
 from ..errors import nearest
+from ..event import UNDECODABLE
 from .errors import UsageError
 from .output import aligned
 
@@ -169,7 +170,7 @@ def _one(found: Sequence[Found], word: str) -> Found:
 def _readable(data: bytes) -> str:
     try:
         return msgspec.json.format(data, indent=2).decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         pass
     try:
         return data.decode()
@@ -182,7 +183,7 @@ def _raw(data: bytes) -> Any:
     try:
         msgspec.json.decode(data)
         return msgspec.Raw(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         pass
     try:
         return data.decode()

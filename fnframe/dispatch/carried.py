@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from ..event import UNDECODABLE
+
 MARK = b"\xc1"
 
 
@@ -34,5 +36,5 @@ def unwrapped(body: bytes) -> Carried:
         return Carried(body)
     try:
         return _decode(memoryview(body)[1:])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return Carried(body)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from msgspec import UNSET, DecodeError
+from msgspec import UNSET
 
 from ..cloudevents import is_json
-from ..event import JSON, Event, decode_json
+from ..event import JSON, UNDECODABLE, Event, decode_json
 from .patterns import Pattern, compile_patterns
 
 _ATTRIBUTES = frozenset(
@@ -53,7 +53,7 @@ def payload_value(payload: bytes) -> Any:
     """A payload decoded from JSON; its text if it is none, and UNSET if it is no text either."""
     try:
         return decode_json(payload)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return _text(payload)
 
 

@@ -90,7 +90,8 @@ def test_the_qualifier(aws):
 def test_what_comes_beside_the_payload(aws):
     context = base64.b64encode(json.dumps({"custom": {"k": "v"}}).encode()).decode()
     assert call(aws, "about", 1, ClientContext=context)[1]["custom"] == {"k": "v"}
-    for wrong in ("!", base64.b64encode(b"[1]").decode(), base64.b64encode(b"\xff").decode()):
+    deep = b'{"a":' + b"[" * 1300 + b"]" * 1300 + b"}"
+    for wrong in ("!", *(base64.b64encode(json_).decode() for json_ in (b"[1]", b"\xff", deep))):
         text = "Client context must be a valid Base64-encoded JSON object."
         with refused("InvalidRequestContentException", 400, text):
             call(aws, "about", 1, ClientContext=wrong)

@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
+from fnframe.event import UNDECODABLE
+
 from .wire import ApiError, not_here, operation_too_large
 
 if TYPE_CHECKING:
@@ -111,7 +113,7 @@ class Request:
             if unknown is not None:
                 raise not_here(unknown[1]) from None
             raise ApiError(400, "SerializationException", str(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             text = f"Could not parse request body into json: {error}"
             raise ApiError(400, "InvalidRequestContentException", text) from None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from fnframe.event import JSON, Event
+from fnframe.event import JSON, UNDECODABLE, Event
 from fnframe.provider import Answer, Call, Problem, Start
 
 from .. import variables
@@ -117,7 +117,7 @@ def _client_context(text: str) -> Any:
         return None
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         problem = f"Unable to parse Client Context JSON: {error}"
         raise handler.Fault("Runtime.LambdaContextUnmarshalError", problem) from None
 

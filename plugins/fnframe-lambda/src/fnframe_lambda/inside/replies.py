@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from fnframe.event import UNDECODABLE
 from fnframe.provider import Problem
 
 from .http1 import Request
@@ -31,7 +32,7 @@ def problem_of(request: Request) -> Problem:
     told = (request.header(b"lambda-runtime-function-error-type") or b"").decode("latin-1")
     try:
         fields: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         fields, body = None, b""
     if not isinstance(fields, dict):
         return Problem(told or "Runtime.Unknown", "", body=body)

@@ -15,6 +15,7 @@ import time
 
 import msgspec
 
+from fnframe.event import UNDECODABLE
 from fnframe.outcome import EXITED, RESPONSE_TOO_LARGE
 from fnframe.provider import Answer, Call, Problem, Start, Used
 
@@ -125,7 +126,7 @@ class RuntimeFunction:
         if self._shape is not None and self._shape.answer is not None and result.content_type == "application/json":
             try:
                 result = self._shape.answer(msgspec.json.decode(result.payload))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            except UNDECODABLE as error:
                 raise Problem("Function.InvalidResponse", f"the answer is no JSON: {error}", used=used) from None
             except Problem as problem:
                 problem.used = used

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from fnframe.event import UNDECODABLE
+
 from ..wire import ApiError, invalid, too_large
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ async def read_payload(request: Request, limit: int) -> bytes:
     try:
         body.decode()  # msgspec does not look into texts here, and who reads them would find what is none.
         msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         text = f"Could not parse request body into json: Could not parse payload into json: {error}"
         raise ApiError(400, "InvalidRequestContentException", text) from None
     return body
@@ -59,7 +61,7 @@ def client_context(request: Request) -> str:
         decoded = base64.b64decode(encoded, validate=True)
         msgspec.json.decode(decoded, type=dict[str, msgspec.Raw])
         return decoded.decode()
-    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError):
+    except (binascii.Error, *UNDECODABLE):
         text = "Client context must be a valid Base64-encoded JSON object."
         raise ApiError(400, "InvalidRequestContentException", text) from None
 
