@@ -22,11 +22,11 @@ from ..errors import ConfigurationError
 from ..lifespan import Serves
 from ..trigger import Trigger, kind_of
 from .bundle import Bundle, Source, source_of, start_bundle
-from .config import load_settings
+from .config import Settings, load_settings
 from .engines import durable_url, engine_of
 from .host_log import HostLog
 from .lifespans import lifespans
-from .plugins import load_plugins
+from .plugins import Plugins, load_plugins
 from .provided import Provided
 from .running import Running
 from .triggers import only
@@ -123,13 +123,7 @@ async def _run(
 ) -> AsyncIterator[Running]:
     raise_limit()
     loaded = load_plugins(directory, plugins)
-    tables = dict(loaded.settings_types)
-    if app is not None:
-        tables.update({kind_of(t): t.Settings for d in app.definitions.values() for t in d.triggers})
-    chosen = load_settings(directory, tables, settings, os.environ)
-    if durable and "engine" not in chosen.sources:
-        chosen = replace(chosen, engine=durable_url(loaded))
-    providers = loaded.environment_providers
+    chosen = _settings(directory, loaded, app, settings, durable=durable)
     clock = clock or SystemClock()
     root = Root()
     try:
@@ -138,7 +132,7 @@ async def _run(
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             readiness = Readiness(tasks)
-            provided = Provided(providers, chosen.tables, root.path)
+            provided = Provided(loaded.environment_providers, chosen.tables, root.path)
             bundle = await start(source, readiness, provided, app, chosen.start_method)
             stack.push_async_callback(bundle.close)  # Also where the app turns out not to fit.
             pool = Pool(
@@ -180,6 +174,19 @@ async def _run(
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(root.remove)
+
+
+def _settings(
+    directory: Path, plugins: Plugins, app: App | None, given: Mapping[str, Any], *, durable: bool
+) -> Settings:
+    """The settings of this run: those of an app in this process also have tables for triggers that no plugin brings."""
+    tables = dict(plugins.settings_types)
+    if app is not None:
+        tables.update({kind_of(t): t.Settings for d in app.definitions.values() for t in d.triggers})
+    chosen = load_settings(directory, tables, given, os.environ)
+    if durable and "engine" not in chosen.sources:
+        return replace(chosen, engine=durable_url(plugins))
+    return chosen
 
 
 def processors() -> int:
