@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
 
 async def until(condition: Callable[[], object], clock: ManualClock | None = None) -> None:
-    """Return when the condition holds; fail after ten seconds. Meanwhile a clock is turned, if there is one."""
+    """Return when the condition, which may be async, holds; fail after ten seconds. Meanwhile a clock is turned, if
+    there is one."""
     with anyio.fail_after(10):
-        while not condition():
+        while not (await found if inspect.isawaitable(found := condition()) else found):
             if clock is not None:
                 clock.advance(0.1)
             await anyio.sleep(0.002)

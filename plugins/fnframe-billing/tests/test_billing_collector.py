@@ -18,6 +18,7 @@ from fnframe_billing.settings import Collector
 from fnframe import ConfigurationError
 from fnframe.cloudevents import from_structured
 from fnframe.runtime.run import run_target
+from fnframe.testing.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -228,3 +229,13 @@ async def test_a_url_that_is_none_is_told(tmp_path, kit, url, problem):
         async with run_target(shop):
             pass
     assert "s3cret" not in str(raised.value)
+
+
+async def test_what_a_test_runs_is_on_nobodys_bill(kit, tmp_path, server):
+    shop = str(shutil.copy(kit.SHOP, tmp_path / "shop.py"))
+    (tmp_path / "fnframe.toml").write_text(f'[billing.collector]\nurl = "{server.url}"\n')
+    async with run_target(shop, clock=ManualClock()) as running:
+        (await running.invoke("order", {"customer": "c"})).unwrap()
+        assert (await running.billing.summary()).usage.invocations == 1
+    assert server.requests == [], "an app that ends sends what is left before it has ended"
+    assert not (tmp_path / ".fnframe" / "ledger.db").exists()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-import anyio
 import pytest
+from facts import until
 from fnframe_billing.testing import assert_bill, bill_of
 
 from fnframe import App
@@ -45,9 +45,11 @@ async def test_who_is_billed_for_how_many(client):
 async def test_a_bill_begins_with_its_client(client, app_client):
     await assert_bill(client, {"order": 3})
     idle = await app_client(other)
-    with anyio.fail_after(10):  # Environments that are kept warm are on the bill, and are no invocations.
-        while [line.group for line in (await assert_bill(idle, {})).lines] != ["kept"]:
-            await anyio.sleep(0.005)
+
+    async def is_on_it():
+        return [line.group for line in (await assert_bill(idle, {})).lines] == ["kept"]
+
+    await until(is_on_it)  # Environments that are kept warm are on the bill, and are no invocations.
     assert {line.group for line in (await bill_of(client, "outcome")).lines} == {"success", "ValueError"}
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 
 import anyio
@@ -250,12 +250,13 @@ async def test_what_the_first_invocation_prints_is_its_own_however_slow_the_host
     app = "from fnframe import App\napp = App('quiet')\napp.lambda_function('quiet', handler='quiet.handler')\n"
     (tmp_path / "app.py").write_text(app)
     (tmp_path / "quiet.py").write_text("def handler(event, context):\n    print('its own')\n")
-    heard, read = kit.Heard(), os.read
+    heard, read, chunks = kit.Heard(), os.read, []
 
     def slow(descriptor, most):
-        data = read(descriptor, most)
-        time.sleep(0.1)
-        return data
+        chunks.append(read(descriptor, most))
+        if len(chunks) == 1:  # What was printed first of all: the environment goes on, to its handler.
+            assert select.select([descriptor], [], [], 10)[0]
+        return chunks[-1]
 
     async with run_target(str(tmp_path / "app.py"), plugins=(heard,)) as running:
         monkeypatch.setattr(os, "read", slow)

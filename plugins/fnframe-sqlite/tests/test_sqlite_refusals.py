@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import apsw
 import pytest
+from facts import until
 from fnframe_sqlite import records
 
 from fnframe import ConfigurationError, EngineFailed
@@ -220,8 +221,7 @@ async def test_who_gives_up_while_it_is_opened_leaves_nothing(make, monkeypatch)
     async with anyio.create_task_group() as tasks:
 
         async def give_up():
-            while not begun.is_set():
-                await anyio.sleep(0.001)
+            await until(begun.is_set)
             scope.cancel()
             go.set()
 
@@ -230,7 +230,5 @@ async def test_who_gives_up_while_it_is_opened_leaves_nothing(make, monkeypatch)
             async with make():
                 pytest.fail("it was given up")
     assert scope.cancelled_caught
-    with anyio.fail_after(5):
-        while any(thread.name.startswith("fnframe-sqlite") for thread in threading.enumerate()):
-            await anyio.sleep(0.001)
+    await until(lambda: not any(thread.name.startswith("fnframe-sqlite") for thread in threading.enumerate()))
     await fill(make)

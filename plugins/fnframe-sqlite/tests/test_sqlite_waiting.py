@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import apsw
 import pytest
+from facts import until
 
 from fnframe.engine.protocol import Record
 
@@ -24,9 +25,7 @@ async def test_a_read_whose_time_is_over_before_it_was_looked_at_finds_nothing(m
         other.execute("BEGIN IMMEDIATE")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read)
-            with anyio.fail_after(10):
-                while not any(clock.monotonic() < moment for moment in clock.moments()):
-                    await anyio.sleep(0.001)
+            await until(lambda: any(clock.monotonic() < moment for moment in clock.moments()))
             clock.advance(10.0)
             await anyio.wait_all_tasks_blocked()
             assert found == []
