@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +39,7 @@ StartBundle = Callable[[Source, Readiness, Provided, "App | None", "StartMethod 
 """What makes the environments of an app ready: `start_bundle`, unless a test runs its functions in its own process."""
 
 
-@asynccontextmanager
-async def run_target(
+def run_target(
     target: str,
     *,
     settings: Mapping[str, Any] = {},
@@ -49,15 +48,14 @@ async def run_target(
     debug: bool = False,
     durable: bool = False,
     clock: Clock | None = None,
-) -> AsyncIterator[Running]:
+) -> AbstractAsyncContextManager[Running]:
     """Run an app that this process does not import. Raises `ImportFailed` or `ConfigurationError` at start.
 
     `settings` win over fnframe.toml and the environment; `plugins` are registered for this run; `durable`: where the
     settings name no engine, events wait beside the app if a plugin brings an engine for that; `clock` is the time.
     """
-    source = Source(target)
-    async with _run(
-        source,
+    return _run(
+        Source(target),
         directory_of(target),
         settings=settings,
         serve=serve,
@@ -65,8 +63,7 @@ async def run_target(
         debug=debug,
         durable=durable,
         clock=clock,
-    ) as running:
-        yield running
+    )
 
 
 @asynccontextmanager
