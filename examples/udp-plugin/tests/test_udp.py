@@ -5,7 +5,7 @@ import socket
 import pytest
 from fnframe_udp import Udp
 
-from fnframe import App
+from fnframe import App, ConfigurationError
 from fnframe.testing import TriggerCase, trigger_obligations
 
 pytestmark = pytest.mark.anyio
@@ -50,3 +50,16 @@ async def test_a_datagram_reaches_its_function(app_client):
     assert seen == [{"level": "warning"}]
     assert client.heard.reports[1].outcome == "Runtime.UnmarshalError"
     await client.drained()
+
+
+async def test_a_port_in_use_is_told_where_the_trigger_is_written(app_client):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        app = App("test")
+
+        @app.function(Udp(port=port))
+        async def note(data: dict) -> None: ...
+
+        with pytest.raises(ConfigurationError, match=rf"test_udp.py:\d+: Udp: cannot listen on port {port}"):
+            await app_client(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fnframe import Event, QueueFull, Trigger
+from fnframe import ConfigurationError, Event, QueueFull, Trigger
 from fnframe.event import new_id, now
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ class Udp(Trigger, frozen=True):
     async def run(self, mapping: Mapping, *, task_status: TaskStatus[str]) -> None:
         import anyio  # Every environment is forked from a process that imported this module.
 
-        async with await anyio.create_udp_socket(local_host="127.0.0.1", local_port=self.port) as socket:
+        try:
+            socket = await anyio.create_udp_socket(local_host="127.0.0.1", local_port=self.port)
+        except OSError as error:
+            problem = f"Udp: cannot listen on port {self.port} of 127.0.0.1: {error.strerror or error}"
+            raise ConfigurationError(problem, where=mapping.function.where) from error
+        async with socket:
             host, port = socket.extra(anyio.abc.SocketAttribute.local_address)
             task_status.started(f"udp://{host}:{port}")
             async for data, (sender, _) in socket:

@@ -49,3 +49,15 @@ async def test_the_function_gets_the_text(app_client):
 def test_what_is_no_port_is_refused_where_it_is_written():
     with pytest.raises(ConfigurationError, match="port must be a number from 0 to 65535, found 70000"):
         Sample(port=70000)
+
+
+async def test_a_port_in_use_is_told_where_the_trigger_is_written(app_client):
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0) as taken:
+        port = taken.extra(anyio.abc.SocketAttribute.local_port)
+        app = App("test")
+
+        @app.function(Sample(port=port))
+        async def note(text: str) -> None: ...
+
+        with pytest.raises(ConfigurationError, match=rf"test_sample.py:\d+: Sample: cannot listen on port {port}"):
+            await app_client(app)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
-from fnframe import Event, QueueFull
+from fnframe import ConfigurationError, Event, QueueFull
 from fnframe.event import encode_json, new_id, now
 
 if TYPE_CHECKING:
@@ -28,7 +28,14 @@ async def serve(mapping: Mapping, port: int, task_status: TaskStatus[str]) -> No
             except (anyio.IncompleteRead, anyio.DelimiterNotFound, anyio.BrokenResourceError):
                 return  # It went away, or sends no lines.
 
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port) as listener:
+    try:
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
+    except OSError as error:  # Somebody can mend that: a message at their line, and no traceback.
+        raise ConfigurationError(
+            f"Sample: cannot listen on port {port} of 127.0.0.1: {error.strerror or error}",
+            where=mapping.function.where,
+        ) from error
+    async with listener:
         address = listener.extra(anyio.abc.SocketAttribute.local_port)
         task_status.started(f"127.0.0.1:{address}")  # For a person, and for tests: it listens now.
         await listener.serve(handle)
