@@ -59,15 +59,24 @@ class EnvironmentProvider(Protocol):
         """
 
 
+class FirstTry(msgspec.Struct, frozen=True, array_like=True):
+    """How the environment before this one failed to begin: that it took too long (`overran`) or raised or died, and
+    after how many milliseconds. `told` says that it lived to say so itself."""
+
+    overran: bool
+    told: bool
+    duration_ms: float
+
+
 class Start(NamedTuple):
     """What an environment knows when it begins. `response_payload` is the largest result, in bytes; `again` says that
-    it is tried once more, within the invocation that waits for it."""
+    it is tried once more, within the invocation that waits for it, and how the first try ended."""
 
     function: Function
     environment_id: str
     temporary_directory: str
     response_payload: int
-    again: bool = False
+    again: FirstTry | None = None
 
 
 class Call(NamedTuple):

@@ -11,6 +11,7 @@ import msgspec
 from ..event import Event
 from ..function import Function
 from ..outcome import InvocationType
+from ..provider import FirstTry
 from .readiness import park
 from .wire import Ack, Exited, Raised, Result, Send
 
@@ -66,8 +67,8 @@ class Invocation(msgspec.Struct, eq=False):
     requests: list[Send] = []
     unsent: memoryview = NOTHING
     withdrawn: bool = False
-    again: bool = False
-    """Whether an environment failed to begin for it, so that the next one's beginning is part of it."""
+    again: FirstTry | None = None
+    """How an environment failed to begin for it, if one did: the next one's beginning is part of it then."""
     sampled: bool = False
     """Whether child processes had a part in its peak memory, which is seen now and then and not measured."""
     parked: Callable[[], object] | None = None

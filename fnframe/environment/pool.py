@@ -346,7 +346,7 @@ class Pool(Owner):
         slot = lane.slots.pop()
         self._live.add(environment)
         lane.live += 1
-        again = invocation is not None and invocation.again
+        again = None if invocation is None else invocation.again
         environment.bind(lane.function, slot, self, self._limits, again=again)
         if invocation is not None:
             environment.send(invocation)

@@ -22,6 +22,7 @@ import anyio
 import msgspec
 
 from ..event import new_id
+from ..provider import FirstTry
 from . import children
 from .gauge import TICK, Gauge
 from .invocation import NOTHING, Ended, Invocation, Rejected, Reply
@@ -89,6 +90,8 @@ class ProcessEnvironment:
         self._held_bytes = bytearray()
         self._lost = False
         self._bound = 0.0
+        self._raised = False
+        """Whether it said itself that it could not begin."""
         self._memory_kb = 0
         self._gauge: Gauge | None = None
         self._elsewhere = False
@@ -116,10 +119,12 @@ class ProcessEnvironment:
 
     # Into it.
 
-    def bind(self, function: Function, slot: Slot, owner: Owner, limits: Limits, *, again: bool = False) -> None:
+    def bind(
+        self, function: Function, slot: Slot, owner: Owner, limits: Limits, *, again: FirstTry | None = None
+    ) -> None:
         """Make it an environment of a function. `owner` hears of what becomes free and what ends.
 
-        `again` says that one failed to begin, and that the invocation which waits is sent next.
+        `again` says how one failed to begin; the invocation which waits for this one is sent next.
         """
         self.function = function.name
         self.configuration = function
@@ -213,7 +218,11 @@ class ProcessEnvironment:
         self.deadline = time.monotonic() + ANSWER_TIMEOUT
         if reason in ("init", "exit", "memory") and self._may_begin_again():
             self.again = self.in_flight.popleft()
-            self.again.again, self.again.environment, self.again.unsent = True, None, NOTHING
+            self.again.environment, self.again.unsent = None, NOTHING
+            took = (time.monotonic() - self._bound) * 1000
+            self.again.again = FirstTry(
+                overran=reason == "init" and not self._raised, told=self._raised, duration_ms=took
+            )
         if self.pid is not None:
             if self.running is not None and reason in ("timeout", "memory", "cancelled"):
                 self._used = used(self.pid)
@@ -330,6 +339,7 @@ class ProcessEnvironment:
             elif kind is Result:  # Nobody asked; what it says next would be taken for somebody's.
                 self.kill("exit")
         elif kind is Raised and self._may_begin_again():
+            self._raised = True
             self.kill("init")
         elif kind is Send:
             self.in_flight[0].requests.append(frame)

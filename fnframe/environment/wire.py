@@ -15,6 +15,7 @@ import msgspec
 
 from ..event import Event
 from ..function import Function, Manifest
+from ..provider import FirstTry
 
 VERSION = 1
 
@@ -32,8 +33,8 @@ class Frame(msgspec.Struct, array_like=True):
 class Bind(Frame, tag=1):
     """Become an environment of this function: the first frame.
 
-    `provided` is its configuration where it is none of the template's app; `again` says that the invocation which waits
-    saw one environment fail to begin, so that this time is the invocation's.
+    `provided` is its configuration where it is none of the template's app; `again` says how one environment
+    failed to begin for the invocation that waits, so that this time is the invocation's.
     """
 
     function: str
@@ -43,7 +44,7 @@ class Bind(Frame, tag=1):
     response_payload: int
     asynchronous_payload: int
     provided: Function | None = None
-    again: bool = False
+    again: FirstTry | None = None
 
 
 class Invoke(Frame, tag=2):

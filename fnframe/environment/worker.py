@@ -199,7 +199,7 @@ class Worker:
             )  # fmt: skip
             self._serve: Serve = code(start)
             self._elsewhere = self._serve.elsewhere
-            self._begun = bind.again
+            self._begun = bind.again is not None
             return self._invoke_provided
         self._handler = code.definitions[bind.function].handler
         self._arguments, self._decode, _, self._complete = code.signatures[bind.function]

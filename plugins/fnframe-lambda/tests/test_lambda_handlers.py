@@ -273,22 +273,37 @@ async def test_the_second_try_is_under_the_functions_timeout(running):
     assert outcome.report.duration_ms == 300.0
 
 
-async def test_init_that_takes_too_long_is_tried_once_more_within_the_invocation(tmp_path, monkeypatch):
-    """Ten seconds, as on Lambda; fewer here."""
+@pytest.mark.parametrize(
+    ("ends", "log_format", "told"),
+    [
+        ("time.sleep(60)", "Text", r"INIT_REPORT Init Duration: \d{3,}\.\d\d ms\tPhase: init\tStatus: timeout\n"),
+        ("time.sleep(60)", "JSON", r'.*"status": "timeout", "metrics": {"durationMs": \d{3,}\.\d+}}}\n'),
+        (
+            "os._exit(3)",
+            "Text",
+            r"INIT_REPORT Init Duration: \d+\.\d\d ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError\n",
+        ),
+    ],
+)
+async def test_init_that_cannot_tell_how_it_ends_is_tried_once_more(kit, tmp_path, monkeypatch, ends, log_format, told):
+    """One that takes too long (ten seconds, as on Lambda; fewer here), or dies: the second try tells of it."""
     monkeypatch.setattr("fnframe.environment.template.INIT_TIMEOUT", 0.5)
     (tmp_path / "app.py").write_text(
-        "from fnframe import App\napp = App('slow')\napp.lambda_function('once', handler='slow.handler', timeout=20)\n"
+        "from fnframe import App\napp = App('slow')\n"
+        f"app.lambda_function('once', handler='slow.handler', timeout=20, log_format={log_format!r})\n"
     )
     (tmp_path / "slow.py").write_text(
         "import os, time\nmark = os.environ['TMPDIR'] + '/began'\n"
         "first = not os.path.exists(mark)\nopen(mark, 'w').close()\n"
-        "if first:\n    time.sleep(60)\n"
+        f"if first:\n    {ends}\n"
         "def handler(event, context):\n    return event\n"
     )
-    async with run_target(str(tmp_path)) as running:
+    heard = kit.Heard()
+    async with run_target(str(tmp_path), plugins=(heard,)) as running:
         outcome = await running.invoke("once", 7)
-        assert outcome.unwrap() == 7
-        assert outcome.report.init_duration_ms is None
+    assert outcome.unwrap() == 7
+    assert outcome.report.init_duration_ms is None
+    assert len(re.findall(told, heard.of(outcome))) == 1, heard.of(outcome)
 
 
 async def test_init_time_is_in_the_report_of_the_cold_invocation(running, heard):

@@ -29,7 +29,8 @@ _KNOWN = re.compile(r"(Runtime|Function)\.[A-Z][a-zA-Z]+")
 class Beginning:
     """A context that lasts from the beginning of an environment until it can take an event.
 
-    In the text form a good end is not told, since REPORT tells how long it took; in the JSON form every end is.
+    In the text form a good end is not told, since REPORT tells how long it took; in the JSON form every end is. Of one
+    that was ended, or died, before it could tell, the second try does.
     """
 
     def __init__(self, begin: Start, spec: Spec) -> None:
@@ -40,11 +41,13 @@ class Beginning:
         self._began = time.monotonic()
 
     def __enter__(self) -> Beginning:
-        if self._again:  # It began before, and failed.
-            return self
-        if self._is_json:
+        if self._again is not None:
+            if not self._again.told:
+                status = {"status": "timeout"} if self._again.overran else {"status": "error", "errorType": EXITED}
+                self._report(status, "init", self._again.duration_ms)
+        elif self._is_json:
             version = {"runtimeVersion": self._version, "runtimeVersionArn": self._arn}
-            _write_record("initStart", {**self._phase(), **version})
+            _write_record("initStart", {**_phase("init"), **version})
         else:
             _write(f"INIT_START Runtime Version: {self._version}\tRuntime Version ARN: {self._arn}\n")
         return self
@@ -53,28 +56,27 @@ class Beginning:
         if error is not None:
             self.failed(error.error_type if isinstance(error, Problem) else EXITED)
         elif self._is_json:
-            self._report({"status": "success"})
+            self._report_own({"status": "success"})
 
     def failed(self, error_type: str) -> None:
         """Tell how it failed. Lambda's platform tells no other error types than its own here."""
-        error_type = error_type if _KNOWN.fullmatch(error_type) else "Runtime.Unknown"
+        known = error_type if _KNOWN.fullmatch(error_type) else "Runtime.Unknown"
+        self._report_own({"status": "error", "errorType": known})
+
+    def _report_own(self, status: dict[str, str]) -> None:
+        self._report(status, "invoke" if self._again else "init", (time.monotonic() - self._began) * 1000)
+
+    def _report(self, status: dict[str, str], phase: str, duration_ms: float) -> None:
         if self._is_json:
-            self._report({"status": "error", "errorType": error_type})
+            _write_record("initRuntimeDone", {**_phase(phase), **status})
+            _write_record("initReport", {**_phase(phase), **status, "metrics": {"durationMs": round(duration_ms, 2)}})
             return
-        told = f"INIT_REPORT Init Duration: {self._duration():.2f} ms\tPhase: {self._phase()['phase']}\t"
-        _write(f"{told}Status: error\tError Type: {error_type}\n")
+        error = f"\tError Type: {status['errorType']}" if "errorType" in status else ""
+        _write(f"INIT_REPORT Init Duration: {duration_ms:.2f} ms\tPhase: {phase}\tStatus: {status['status']}{error}\n")
 
-    def _report(self, status: dict[str, str]) -> None:
-        _write_record("initRuntimeDone", {**self._phase(), **status})
-        _write_record("initReport", {**self._phase(), **status, "metrics": {"durationMs": round(self._duration(), 2)}})
 
-    def _phase(self) -> dict[str, str]:
-        type_ = os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"]
-        return {"initializationType": type_, "phase": "invoke" if self._again else "init"}
-
-    def _duration(self) -> float:
-        """Milliseconds so far."""
-        return (time.monotonic() - self._began) * 1000
+def _phase(phase: str) -> dict[str, str]:
+    return {"initializationType": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"], "phase": phase}
 
 
 def _write_record(kind: str, record: dict[str, Any]) -> None:
