@@ -70,7 +70,20 @@ def _tell_plugins(console: "Terminal", target: str | None) -> int:
         package = f"{plugin.distribution} {plugin.version}" if plugin.distribution else shown(plugin.origin)
         told = f"not used: {plugin.problem}" if plugin.problem else f"loaded in {plugin.load_ms:.1f} ms"
         _line(console, "bad" if plugin.problem else "ok", plugin.name, f"{package}, {told}")
-    return sum(plugin.problem is not None for plugin in plugins.found)
+    wrong = sum(plugin.problem is not None for plugin in plugins.found)
+    return wrong if target is not None else wrong + _tell_conflict(console, plugins)
+
+
+def _tell_conflict(console: "Terminal", plugins: "Plugins") -> int:
+    """Tell of plugins that disagree, which would end every app; of the app that is asked for its start tells it."""
+    from ..errors import FnframeError
+
+    try:
+        _ = plugins.settings_types
+    except FnframeError as error:
+        console.print(f"  {message_of(error)}", soft_wrap=True)
+        return 1
+    return 0
 
 
 def _plugins_of(target: str | None) -> "Plugins":

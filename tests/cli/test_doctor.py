@@ -110,3 +110,21 @@ def test_a_wrong_setting_is_told_with_its_place(fnframe, write_app, tmp_path):
     told = fnframe("doctor", write_app(APP))
     assert told.returncode == 1
     assert "fnframe.toml:1: unknown key 'gracee', did you mean 'grace'?" in told.stdout
+
+
+def test_two_plugins_with_one_kind_of_trigger_are_told_without_an_app(fnframe, tmp_path):
+    site = tmp_path / "site"
+    for name in ("one", "other"):
+        info = site / f"{name}-1.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{name}_plugin.py").write_text(
+            "from fnframe import Trigger, hookimpl\n"
+            "class Bell(Trigger):\n    async def run(self, mapping, *, task_status): ...\n"
+            "@hookimpl\ndef fnframe_register_triggers(): return [Bell]\n"
+        )
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        (info / "entry_points.txt").write_text(f"[fnframe]\n{name} = {name}_plugin\n")
+    told = fnframe("doctor", environ={"PYTHONPATH": str(site)})
+    assert told.returncode == 1
+    assert "two plugins bring a trigger of the kind 'bell': other (other 1) and one (one 1); remove" in told.stdout
+    assert told.stdout.endswith("\n1 wrong\n")
