@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ..batch_event import origin_of
 from ..hookspecs import hookimpl
 from ..log_lines import billed_ms
-from ..outcome import Failure
+from ..outcome import Failure, Success
 from .listener import Listener
 from .output import aligned, counted, duration, invocation_line, memory, printable, problem_of, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..batch_event import Origin
     from ..event import Event
     from ..function import Function
     from ..outcome import Outcome, Report
@@ -41,13 +43,14 @@ class Used(msgspec.Struct):
 
 
 class GivenUp(msgspec.Struct, frozen=True):
-    """An event that failed for good."""
+    """An event that failed for good, or `weight` records of a stream together; `kept` says where they are now."""
 
     function: str
     subject: str
     problem: str
     attempts: int
-    destination: str | None
+    kept: str
+    weight: int
 
 
 class Progress(Listener):
@@ -58,23 +61,21 @@ class Progress(Listener):
         self._used: dict[str, Used] = {}
         self._given_up: list[GivenUp] = []
         self._succeeded = 0
+        self._failed = 0
+        self.lost = False
+        """Whether an event failed for good and has no destination that kept it."""
         self.filtered = 0
         """How many events a trigger's filter did not let through."""
 
     @property
     def events(self) -> int:
-        """How many events reached their end."""
-        return self._succeeded + len(self._given_up)
+        """How many events, messages and records reached their end."""
+        return self._succeeded + self._failed
 
     @property
     def has_begun(self) -> bool:
         """Whether anything ran, or runs."""
         return bool(self._used or self._started)
-
-    @property
-    def lost(self) -> bool:
-        """Whether an event failed for good and has no destination that kept it."""
-        return any(event.destination is None for event in self._given_up)
 
     def _tell(self, report: Report, outcome: Outcome, event: Event | None) -> None:
         self._used.setdefault(report.function, Used(report.memory_size_mb)).add(report, outcome)
@@ -92,15 +93,19 @@ class Progress(Listener):
     def fnframe_event_settled(
         self, function: Function, event: Event, outcome: Outcome, attempts: int, destination: str | None
     ) -> None:
-        if isinstance(outcome, Failure):
-            problem = problem_of(outcome)
-            self._given_up.append(GivenUp(function.name, _subject(event), problem, attempts, destination))
-        else:
-            self._succeeded += 1
+        batch = origin_of(event) if outcome.report.invocation_type == "polled" else None
+        weight = 1 if batch is None else len(batch.items)
+        if isinstance(outcome, Success):
+            self._succeeded += weight
+            return
+        kept = f"kept in {destination}" if destination else _left(function, batch)
+        self._given_up.append(GivenUp(function.name, _subject(event), problem_of(outcome), attempts, kept, weight))
+        self._failed += weight
+        self.lost |= destination is None
 
     def summary(self) -> None:
         """Print what happened to the events that reached their end, and what the invocations used."""
-        failed = f", {len(self._given_up):,} failed" if self._given_up else ""
+        failed = f", {self._failed:,} failed" if self._failed else ""
         filtered = f"; {self.filtered:,} filtered, and not run" if self.filtered else ""
         line = f"\n{counted(self.events, 'event')}: {self._succeeded:,} succeeded{failed}{filtered}"
         self._console.print(line, style="bold")
@@ -113,9 +118,9 @@ class Progress(Listener):
             self._console.print(line, style="bold" if number == 0 else None, soft_wrap=True)
 
     def _print_given_up(self, event: GivenUp) -> None:
-        kept = f"kept in {event.destination}" if event.destination else "given up: it has no on_failure destination"
+        records = f"{event.weight:,} records, " if event.weight > 1 else ""
         tries = counted(event.attempts, "attempt")
-        line = f"{printable(event.subject)} ({event.function}, {tries}), {kept}"
+        line = f"{printable(event.subject)} ({event.function}, {records}{tries}), {event.kept}"
         for text, indent, style in ((line, "  ", "red"), (event.problem, "    ", None)):
             for each in wrapped(text, self._console.width, indent):
                 self._console.print(each, style=style, soft_wrap=True)
@@ -136,6 +141,14 @@ class Progress(Listener):
                 ]
             )
         return aligned(rows, right=range(1, 7))
+
+
+def _left(function: Function, batch: Origin | None) -> str:
+    """Where a failure is that no destination has."""
+    if batch is not None and batch.partition >= 0:
+        return "told nowhere: its stream has no on_failure"
+    queue = function.name if batch is None else batch.source
+    return f"a dead letter of {queue}: see `fnframe dlq`"
 
 
 def _subject(event: Event) -> str:

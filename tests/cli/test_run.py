@@ -230,7 +230,44 @@ def test_a_failure_that_nobody_keeps_is_status_1(fnframe, demo):
     (demo / "in" / "rotten.txt").write_text("bad")
     result = fnframe("run", "demo", "--until-idle")
     assert result.returncode == 1
-    assert "given up: it has no on_failure destination" in " ".join(result.stdout.split())
+    assert "a dead letter of count: see `fnframe dlq`" in " ".join(result.stdout.split())
+
+
+def test_messages_and_records_are_counted_and_not_their_batches(fnframe, write_app):
+    target = write_app(QUEUED)
+    assert fnframe("send", target, "begin", "--data", "5").returncode == 0
+    result = fnframe("run", target, "--until-idle")
+    assert result.returncode == 1
+    told = " ".join(result.stdout.split())
+    assert "11 events: 9 succeeded, 2 failed" in told
+    assert "(order, 1 attempt), a dead letter of queue:orders: see `fnframe dlq`" in told
+    assert "(click, 1 attempt), told nowhere: its stream has no on_failure" in told
+
+
+QUEUED = """
+from fnframe import App, Batch, Context
+from fnframe_queue import Queue
+from fnframe_stream import Stream
+
+app = App("shop")
+
+
+@app.function(Queue("begin", batch_size=1))
+def begin(count: int, context: Context):
+    for number in range(count):
+        context.send("orders", number)
+        context.send("stream:clicks", number, key="k")
+
+
+@app.function(Queue("orders", maximum_attempts=1))
+def order(batch: Batch):
+    return {"batch_item_failures": [record.id for record in batch if record.data == 3]}
+
+
+@app.function(Stream("clicks", maximum_attempts=1))
+def click(batch: Batch):
+    return {"batch_item_failures": [record.name for record in batch if record.data == 4]}
+"""
 
 
 def test_until_idle_can_be_interrupted(start, demo):

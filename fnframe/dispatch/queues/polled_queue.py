@@ -64,6 +64,7 @@ class Dead(msgspec.Struct, frozen=True):
 class Verdict(msgspec.Struct):
     """What becomes of each message of a batch; the event and the outcome, if it was one that the function saw."""
 
+    filtered: list[Lease] = []
     done: list[Lease] = []
     again: list[Again] = []
     dead: list[Dead] = []
@@ -124,8 +125,8 @@ class PolledQueue:
         report = None
         if verdict.outcome is not None and not was_throttled(verdict.outcome):
             report = verdict.outcome.report
-        if verdict.done:
-            await self._queue.ack(verdict.done, report)
+        if done := verdict.filtered + verdict.done:
+            await self._queue.ack(done, report)
             report = None  # It is kept.
         await _together(_endings(verdict, report))
         try:
@@ -135,12 +136,12 @@ class PolledQueue:
         return {again.lease.message.group for again in verdict.again if again.lease.message.group is not None}
 
     def _admitted(self, batch: Sequence[Lease], verdict: Verdict) -> Sequence[Lease]:
-        """The messages that fit the filter; the others are done."""
+        """The messages that fit the filter."""
         if self._admits is None:
             return batch
         admitted: list[Lease] = []
         for lease in batch:
-            (admitted if self._admits(lease.message) else verdict.done).append(lease)
+            (admitted if self._admits(lease.message) else verdict.filtered).append(lease)
         return admitted
 
     def _event(self, leases: Sequence[Lease]) -> Event:
@@ -227,8 +228,9 @@ class PolledQueue:
 
     def _tell(self, verdict: Verdict) -> None:
         if verdict.done and verdict.event is not None and verdict.outcome is not None:
+            event = self._event(verdict.done) if verdict.again or verdict.dead else verdict.event
             attempt = max(lease.message.attempt for lease in verdict.done)
-            self._function.tell(verdict.event, verdict.outcome, attempt)
+            self._function.tell(event, verdict.outcome, attempt)
         for dead in verdict.dead:
             message = dead.lease.message
             told = "%s: message %s lies among the dead letters: %s"

@@ -135,7 +135,8 @@ class Attempts:
             return
         done = failed[0] if failed else len(piece.records)
         if done or not failed:
-            self._function.tell(event, success, piece.attempt)
+            of_them = self._event(Piece(piece.records[:done], piece.attempt)) if failed else event
+            self._function.tell(of_them, success, piece.attempt)
         if failed and not done:
             named = _failure(success, "BatchItemFailure", "the handler named the first record as failed")
             await self._failed(piece, event, success, named, named=True)
