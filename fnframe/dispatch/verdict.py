@@ -127,7 +127,7 @@ def _ending(ended: Ended, function: Function) -> tuple[str, str]:
     if ended.reason == "init":
         return TIMED_OUT, f"Task timed out after {ended.init_timeout:.2f} seconds"
     if ended.reason == "cancelled":
-        return CANCELLED, "cancelled by its caller"
+        return CANCELLED, "cancelled by its caller, or by the end of its app"
     if ended.reason == "memory":
         return OUT_OF_MEMORY, "Runtime exited with error: signal: killed"
     over = ended.peak_kb is not None and ended.peak_kb > function.memory * 1024

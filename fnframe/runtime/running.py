@@ -345,8 +345,20 @@ class Running:
         self.delivery.end()
         with anyio.CancelScope(shield=True):
             await self.delivery.ended()  # So that what ran was cancelled, and not ended with its environment.
+            await self._tell_what_is_lost()
             await self.pool.close()
             await self._bundle.close()
+
+    async def _tell_what_is_lost(self) -> None:
+        """Say what still waits in an engine that ends with this process."""
+        fleeting = [engine for engine in engines_in(self.engine).values() if not engine.durable]
+        lost = {
+            name: (await engine.queue(name).statistics()).total for engine in fleeting for name in await engine.queues()
+        }
+        each = ", ".join(f"{name} ({count})" for name, count in lost.items() if count)
+        if each:
+            told = "app %r ends, and with it what waited in memory: %s; an engine that is durable would keep it"
+            log.warning(told, self.manifest.app, each)
 
     async def revive(self) -> None:
         """Start another template whenever one died, until cancelled."""

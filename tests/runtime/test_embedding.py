@@ -232,3 +232,16 @@ async def test_what_an_inline_handler_raises_is_its_own(name):
             with anyio.fail_after(5):
                 await running.drained()
     assert settled.events == [("raises_inline", name), ("echo_inline", "success"), ("raises_inline", name)]
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+async def test_what_waits_in_memory_at_the_end_is_told(is_done, write_app, caplog):
+    target = write_app(
+        "import time\nfrom fnframe import App\napp = App('shop')\n"
+        f"@app.function(timeout=60)\ndef later(event):\n    time.sleep({0 if is_done else 60})\n"
+    )
+    async with run_target(target, settings={"grace": 10.0 if is_done else 0.01}) as running:
+        for number in range(3):
+            await running.enqueue("later", number)
+    told = "app 'shop' ends, and with it what waited in memory: function:later (3)"
+    assert (told in caplog.text) is not is_done
