@@ -1,7 +1,9 @@
 """`fnframe doctor`: what is here, what will be in force, and where each setting comes from."""
 
+import os
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import FAILED, message_of, shown
@@ -100,15 +102,15 @@ async def _tell_app(console: "Terminal", target: str, settings: dict[str, object
     _heading(console, "app")
     try:
         async with run_target(target, settings=settings, serve="none") as running:
-            _tell_running(console, running)
+            wrong = _tell_running(console, running)
             _tell_settings(console, running)
     except FnframeError as error:
         console.print(message_of(error), soft_wrap=True)
         return 1
-    return 0
+    return wrong
 
 
-def _tell_running(console: "Terminal", running: "Running") -> None:
+def _tell_running(console: "Terminal", running: "Running") -> int:
     from .output import counted
 
     manifest, pool = running.manifest, running.pool
@@ -127,8 +129,19 @@ def _tell_running(console: "Terminal", running: "Running") -> None:
     if inline:
         _line(console, "note", "inline", f"{', '.join(inline)}: in the host's own loop, with no limit of memory")
     url, durable = _engine_of(running)
+    folder = Path(manifest.directory) / ".fnframe"
+    if durable and "engine" not in running.settings.sources and not _is_writable(folder):  # Of others, the start tells.
+        _line(console, "bad", "engine", f"{_url(url)}: the folder {shown(str(folder))} cannot be written")
+        return 1
     told = "outlives the process" if durable else "ends with the process"
     _line(console, "ok" if durable else "note", "engine", f"{_url(url)}, {told}")
+    return 0
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether files can be made in this folder, which need not be there yet."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _engine_of(running: "Running") -> tuple[str, bool]:

@@ -58,4 +58,7 @@ def _make(project: Project, folder: Path) -> None:
         raise UsageError(str(error)) from None
     if folder.exists():
         raise UsageError(f"{folder} is there already: give another name, or remove it")
-    project.write(folder)
+    try:
+        project.write(folder)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be made ({error.strerror}): name another place with --in") from None

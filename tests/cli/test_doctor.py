@@ -128,3 +128,11 @@ def test_two_plugins_with_one_kind_of_trigger_are_told_without_an_app(fnframe, t
     assert told.returncode == 1
     assert "two plugins bring a trigger of the kind 'bell': other (other 1) and one (one 1); remove" in told.stdout
     assert told.stdout.endswith("\n1 wrong\n")
+
+
+def test_a_folder_that_run_cannot_write_is_told(fnframe, write_app, tmp_path):
+    (tmp_path / ".fnframe").touch()
+    told = fnframe("doctor", write_app(APP))
+    assert told.returncode == 1
+    assert "  bad  engine          sqlite:///.fnframe/engine.db: the folder .fnframe cannot be written" in told.stdout
+    assert told.stdout.endswith("\n1 wrong\n")

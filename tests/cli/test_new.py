@@ -119,3 +119,12 @@ def test_no_placeholder_and_no_path_behind_the_contract_is_left(tmp_path):
                 assert "sample" not in text.lower(), path
                 assert "from .." not in text, path
                 assert "fnframe.engine.memory" not in text, path
+
+
+@pytest.mark.parametrize("made", [("app", "shop"), ("plugin", "shop", "--kind", "engine")])
+def test_a_place_where_nothing_can_be_made_is_told(fnframe, tmp_path, made):
+    (tmp_path / "file").touch()
+    told = fnframe("new", *made, "--in", "file")
+    assert told.returncode == 2
+    assert "shop cannot be made (Not a directory): name another place with --in" in told.stderr
+    assert "Traceback" not in told.stderr
