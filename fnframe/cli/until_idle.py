@@ -75,8 +75,13 @@ async def why_nothing(running: Running, folder: str) -> list[str]:
     for mapping in mappings:
         if await mapping.state.items():
             is_beside = "engine" not in running.settings.sources
-            told = f"says {folder}; remove that to begin anew" if is_beside else "says the app's engine"
-            return [f"nothing new: an earlier run handled what is there, {told}"]
+            told = "nothing new: an earlier run handled what is there, says"
+            if not is_beside:
+                return [f"{told} the app's engine"]
+            return [
+                f"{told} {folder}",
+                "  (without that folder all begins anew; it has what waits, dead letters and the ledger too)",
+            ]
     return ["nothing to do: no event waits", *(f"  {function}: {text}" for function, text in running.started)]
 
 

@@ -244,7 +244,7 @@ def test_an_empty_month_and_no_ledger_say_so(fnframe, shop, november):
     (shop / ".fnframe" / "ledger.db").rename(shop / "gone.db")
     missing = fnframe("bill")
     assert missing.returncode == 2
-    assert "there is no ledger yet: it comes into being with the first invocation" in missing.stderr
+    assert "there is no ledger yet: it comes into being with the first invocation of an app that runs" in missing.stderr
     assert not (shop / ".fnframe" / "ledger.db").exists()
 
 

@@ -358,6 +358,18 @@ async def test_many_that_are_due_at_once_all_fire(fired):
     assert await fired(2 * HOUR, *crons) == [BEGIN + HOUR] * 700 + [BEGIN + 2 * HOUR] * 700
 
 
+async def test_what_came_due_while_nothing_ran_is_told_beside_what_is_next(kit, engine, clock):
+    crons = [Cron("0 * * * *"), Cron("at(2027-01-15T09:30:00)", name="once")]
+    async with kit.serving(*(kit.Recorder(cron, engine) for cron in crons)):
+        pass
+    clock.advance(2 * 3600 + 60)
+    async with kit.serving(*(kit.Recorder(cron, engine) for cron in crons)) as texts:
+        assert texts == [
+            "0 * * * *, overdue since 2027-01-15 09:00:00+00:00, next 2027-01-15 11:00:00+00:00",
+            "once, overdue since 2027-01-15 09:30:00+00:00, none follows",
+        ]
+
+
 async def test_schedules_that_are_still_to_be_planned_hold_up_no_other(kit, engine, clock):
     """Thousands of them: others in the event loop have their turn all the while, and what is due fires meanwhile."""
     crons = [Cron("0 * * * *", name=f"n{n}") for n in range(3000)]

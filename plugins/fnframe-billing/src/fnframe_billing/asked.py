@@ -92,7 +92,9 @@ def ledger_of(target: str, overrides: Mapping[str, object]) -> Iterator[Asked]:
         )
     if not Path(path).exists():
         raise ConfigurationError(
-            "there is no ledger yet: it comes into being with the first invocation", where=str(path)
+            "there is no ledger yet: it comes into being with the first invocation of an app that runs "
+            "(by `fnframe run`, say; `fnframe invoke` alone begins none, unless [billing] has a setting)",
+            where=str(path),
         )
     book = find_book(settings.price, place.directory)
     with Ledger(path) as ledger, closing(ledger.reader()) as connection:

@@ -109,9 +109,16 @@ class Entry:
         self._progress = Progress(instant, fired)
         await self._ledger.note(self._progress, now)
 
-    def local(self) -> str:
-        """The next instant as the schedule's own clocks show it."""
-        return "never again" if self.instant is None else f"next {self._local(self.instant)}"
+    def outlook(self, now: float) -> str:
+        """The next instant as the schedule's own clocks show it, and since when one is due that nobody dealt with."""
+        if self.instant is None:
+            return "never again"
+        assert self._moments is not None
+        if self.instant >= int(now):
+            return f"next {self._local(self.instant)}"
+        coming = self._moments.next(int(now))
+        following = "none follows" if coming is None else f"next {self._local(coming)}"
+        return f"overdue since {self._local(self.instant)}, {following}"
 
     async def _is_mine(self, now: float) -> bool:
         """Whether the schedule is there still and nobody has dealt with the instant.

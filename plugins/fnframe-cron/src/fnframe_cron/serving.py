@@ -37,7 +37,8 @@ async def serve(mappings: Sequence[Mapping], *, task_status: TaskStatus[Any]) ->
             await checkpoint()
     await agenda.plan(TOLD)
     with alone(mappings):
-        task_status.started([_text(entry, told=place < TOLD) for place, entry in enumerate(entries)])
+        now = clock.time()
+        task_status.started([_text(entry, now, told=place < TOLD) for place, entry in enumerate(entries)])
         await agenda.run()
 
 
@@ -54,6 +55,6 @@ def _entry(mapping: Mapping, since: int) -> Entry:
     )
 
 
-def _text(entry: Entry, *, told: bool) -> str:
+def _text(entry: Entry, now: float, *, told: bool) -> str:
     zone = f" in {entry.cron.tz}" if entry.cron.tz != "UTC" else ""
-    return f"{entry.title}{zone}, {entry.local()}" if told else f"{entry.title}{zone}"
+    return f"{entry.title}{zone}, {entry.outlook(now)}" if told else f"{entry.title}{zone}"
