@@ -38,7 +38,14 @@ class ImportFailed(ConfigurationError):
         self.error_type = error_type
         self.message = message
         self.traceback = traceback
-        super().__init__(message if error_type == "ConfigurationError" else f"{error_type}: {message}", where=where)
+        problem = message if error_type == "ConfigurationError" else f"{error_type}: {message}"
+        super().__init__(problem + _missing_plugin(message), where=where)
+
+
+def _missing_plugin(message: str) -> str:
+    """What to install, if an import failed for one of fnframe's own plugins."""
+    before, found, name = message.partition("No module named 'fnframe_")
+    return f"; install fnframe-{name[:-1]}" if found and not before and name[:-1].isidentifier() else ""
 
 
 class TriggerFailed(FnframeError):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import cyclopts
 
 from . import COMMANDS
-from .contributed import contributed
-from .errors import guarded
+from .contributed import BROUGHT_BY, contributed
+from .errors import UsageError, guarded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +52,13 @@ def command_line(arguments: list[str]) -> cyclopts.App:
         usage = {"usage": USAGES[name]} if name in USAGES else {}
         app.command(f"fnframe.cli.{name}:{name}", name=name, **usage)
     if arguments[0] not in COMMANDS:
-        for name, command in contributed().items():
+        brought = contributed()
+        if arguments[0] in BROUGHT_BY and arguments[0] not in brought:
+            raise UsageError(
+                f"`fnframe {arguments[0]}` comes with {BROUGHT_BY[arguments[0]]}, which cannot be used here: "
+                "install it; `fnframe plugins` tells more"
+            )
+        for name, command in brought.items():
             app.command(command.app, name=name)
     return app
 

@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from ..hookspecs import Command
 
 
+BROUGHT_BY = {
+    "bill": "fnframe-billing",
+    "top": "fnframe-billing",
+    "advise": "fnframe-billing",
+    "cron": "fnframe-cron",
+    "lambda": "fnframe-lambda",
+}
+"""What to install for a command that is not there."""
+
+
 def contributed() -> dict[str, Command]:
     """The commands of all installed plugins by name. What cannot be used is told on standard error."""
     from ..runtime.plugins import load_plugins

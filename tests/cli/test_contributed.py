@@ -80,3 +80,17 @@ def test_a_name_that_is_taken_is_refused_and_a_broken_plugin_takes_nothing_along
         "1 (contributor-1 1): fnframe_commands brings 'greet', which is there already; it is not used",
         "3 (contributor-3 1): fnframe_commands raised ZeroDivisionError: division by zero",
     }
+
+
+def test_a_command_whose_plugin_cannot_be_used_is_told_with_what_brings_it(fnframe, install, tmp_path):
+    environ = install()
+    (tmp_path / "site" / "fnframe_billing.py").write_text("raise ImportError('out of order')\n")
+    done = fnframe("bill", environ=environ)
+    assert done.returncode == 2
+    assert "error: `fnframe bill` comes with fnframe-billing, which cannot be used here: install it" in done.stderr
+
+
+def test_a_plugin_that_an_app_imports_and_that_is_not_there_is_told(fnframe, write_app):
+    done = fnframe("functions", write_app("import fnframe_nowhere\n"))
+    assert done.returncode == 2
+    assert "No module named 'fnframe_nowhere'; install fnframe-nowhere\n" in done.stderr

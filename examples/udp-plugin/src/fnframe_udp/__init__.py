@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fnframe import ConfigurationError, Event, QueueFull, Trigger
@@ -35,7 +36,5 @@ class Udp(Trigger, frozen=True):
             task_status.started(f"udp://{host}:{port}")
             async for data, (sender, _) in socket:
                 event = Event(id=new_id(), source=f"udp:{sender}", type="datagram", time=now(), data=data)
-                try:
+                with suppress(QueueFull):
                     await mapping.enqueue(event)
-                except QueueFull:
-                    continue
