@@ -64,7 +64,8 @@ class FunctionNotFound(FnframeError, LookupError):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name = name
         known = sorted(known)
-        super().__init__(f"no function {name!r}{nearest(name, known)}; this app has: {', '.join(known) or 'none'}")
+        hint = nearest(name, known) if isinstance(name, str) else ""
+        super().__init__(f"no function {name!r}{hint}; this app has: {', '.join(known) or 'none'}")
 
 
 class FunctionError(FnframeError):

@@ -146,6 +146,8 @@ def _fitting(decode: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return decode(*arguments)
     except msgspec.DecodeError as error:
+        if arguments[0] == b"":
+            raise InvalidEvent("it has no data") from None
         raise InvalidEvent(_joined(str(error)) if isinstance(error.__cause__, _Inside) else str(error)) from None
     except ValueError as error:
         raise InvalidEvent(_pydantic_problem(error) or str(error)) from None

@@ -218,7 +218,7 @@ def test_a_generic_class_is_told_its_arguments():
         (Order, b'{"id": 1, "items": [{"name": "a"}, {"name": 2}]}', ["`$.items[1].name`"]),
         (Order, b'{"items": []}', ["missing required field `id`"]),
         (Order, b"[]", ["Expected `object`, got `array`"]),
-        (Order, b"", ["truncated"]),
+        (Order, b"", ["it has no data"]),
         (Order, b"{", ["truncated"]),
         (Order, b'{"id": "\xff"}', []),
         (Page[Item], b'{"rows": [{}]}', ["`$.rows[0]`", "name"]),

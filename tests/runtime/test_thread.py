@@ -114,6 +114,8 @@ def test_threads_and_the_loop_share_environments(running):
 def test_errors_reach_the_caller(running):
     with pytest.raises(FunctionNotFound, match="did you mean 'echo'"):
         running.invoke("ecko")
+    with pytest.raises(FunctionNotFound, match="no function None; this app has: "):
+        running.invoke(None)
     with pytest.raises(FunctionNotFound):
         running.enqueue("ecko")
 

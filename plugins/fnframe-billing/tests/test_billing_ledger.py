@@ -382,7 +382,7 @@ def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path):
     path.write_text("my shopping list" * 100)
     with pytest.raises(ConfigurationError, match=r"cannot be written: .*not a database"):
         Ledger(path).write([report()])
-    with pytest.raises(ConfigurationError, match=r"cannot be read: .*not a database"):
+    with pytest.raises(ConfigurationError, match=r"cannot be read: .*not a database. Put a copy in its place"):
         Ledger(path).reader()
     path.unlink()
     connection = apsw.Connection(str(path))

@@ -92,7 +92,7 @@ def open_to_write(name: str, app: str) -> apsw.Connection:
         _check(connection, name)
         connection.pragma("synchronous", "full")
     except (apsw.Error, OSError) as error:
-        raise _refused(name, f"the ledger cannot be written: {error}") from None
+        raise _refused(name, f"the ledger cannot be written: {error}{_way_out(error)}") from None
     return connection
 
 
@@ -147,7 +147,7 @@ def open_to_read(name: str) -> apsw.Connection:
             # Nobody writes it now, and in a folder that cannot be written to nobody can begin.
             connection = _read_only(name, "?immutable=1")
     except apsw.Error as error:
-        raise _refused(name, f"the ledger cannot be read: {error}") from None
+        raise _refused(name, f"the ledger cannot be read: {error}{_way_out(error)}") from None
     _check(connection, name)
     return connection
 
@@ -174,6 +174,11 @@ def _check(connection: apsw.Connection, name: str) -> None:
             f"this ledger has the form {version}, and this release of fnframe-billing knows {VERSION}: a newer one "
             "wrote it. Install that, or set another `ledger` in the table [billing]",
         )
+
+
+def _way_out(error: Exception) -> str:
+    damaged = isinstance(error, (apsw.NotADBError, apsw.CorruptError))
+    return ". Put a copy in its place, or move it away, and a new one begins" if damaged else ""
 
 
 def _refused(name: str, problem: str) -> ConfigurationError:
