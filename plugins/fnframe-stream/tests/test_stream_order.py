@@ -121,7 +121,7 @@ def hears(record):
 
 async def test_records_that_are_too_old_are_passed_over_as_one_range(world, tmp_path, caplog):
     world = await world("""
-@app.function(Stream("clicks", batch_size=3, window=1.0, maximum_age=60.0, on_failure="file:lost.jsonl"))
+@app.function(Stream("clicks", batch_size=3, window=1.0, maximum_age=3600.0, on_failure="file:lost.jsonl"))
 def count(batch: Batch[Click], context: Context):
     note("count", *(record.data.n for record in batch))
     if batch[0].data.n < 3:
@@ -129,7 +129,7 @@ def count(batch: Batch[Click], context: Context):
 """)
     await publish(world, *({"n": n} for n in range(3)))
     await until(lambda: len(world.log("count")) > 2, world.clock)
-    await passing(world.clock, 61)
+    await passing(world.clock, 3601)
     await publish(world, {"n": 3})
     await drained(world.running, world.clock)
     assert numbers(world.log("count"))[-1] == [3]
