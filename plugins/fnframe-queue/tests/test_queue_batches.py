@@ -143,19 +143,22 @@ def bill(batch: Batch[Order]):
 async def test_a_timeout_is_a_failure_and_no_poison(world):
     world = await world("""
 @app.function(Queue("orders", batch_size=1, poison=1, maximum_attempts=2), timeout=0.05)
-def bill(order: Order, context: Context):
-    note("bill", context.attempt)
+def bill(order: Order):
     while True: pass
 """)
     await send(world, {"n": 0})
     await drained(world.running, world.clock)
-    assert world.log("bill") == ["1", "2"]
+    # By their reports: on a busy machine a handler has not had time to write a line when it is ended.
+    assert [(report.attempt, report.outcome) for report in world.listener.reports] == [
+        (1, "Sandbox.Timedout"),
+        (2, "Sandbox.Timedout"),
+    ]
     assert await world.dead("orders") == {"m0": "RetriesExhausted after 2 attempts: Sandbox.Timedout"}
 
 
 async def test_age_ends_a_message_and_throttles_do_not(world, tmp_path):
     world = await world("""
-@app.function(Queue("old", batch_size=1, maximum_age=60.0, maximum_attempts=1000))
+@app.function(Queue("old", batch_size=1, maximum_age=3600.0, maximum_attempts=1000))
 def ages(order: Order):
     note("ages")
     raise ValueError("again")
@@ -167,7 +170,7 @@ def narrow(order: Order, context: Context):
 """)
     await world.running.queue("old").send({"n": 0}, id="old")
     await until(lambda: len(world.log("ages")) >= 2, world.clock)
-    await passing(world.clock, 61)
+    await passing(world.clock, 3601)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(world.running.invoke, "narrow", {"n": 7})
         await until(lambda: world.running.pool.statistics()["live"] > 1)
