@@ -104,7 +104,7 @@ def sleeps():
     time.sleep(60)
 
 
-@app.function(timeout=0.2)
+@app.function(timeout=0.6)
 def spin_if(event):
     if event == "keep":
         (Path(tempfile.gettempdir()) / "kept").write_text("still here")
@@ -171,7 +171,7 @@ def prints(event):
     return "printed"
 
 
-@app.function(timeout=0.2)
+@app.function(timeout=1.0)
 def prints_and_spins():
     print("before the end")
     ctypes.CDLL(None).printf(b"from C")
@@ -179,7 +179,7 @@ def prints_and_spins():
         pass
 
 
-@app.function()
+@app.function(timeout=30.0)
 def prints_much(size):
     os.write(1, b"x" * size + b"\n") if size < 4096 else sys.stdout.write("x" * size + "\n")
     return size
@@ -190,7 +190,7 @@ def leaves_child():
     return subprocess.Popen(["sleep", "600"]).pid
 
 
-@app.function(timeout=0.2)
+@app.function(timeout=1.5)
 def detaches_child(path):
     child = subprocess.Popen(["sleep", "600"], start_new_session=True)
     Path(path).write_text(str(child.pid))

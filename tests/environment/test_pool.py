@@ -98,12 +98,12 @@ async def test_what_was_sent_ahead_of_a_kill_runs_elsewhere():
 
 
 async def test_output_stays_with_its_invocation_when_sending_ahead():
-    heard: dict[str, bytes] = {}
+    heard: dict[str, bytearray] = {}
 
     class Listener:
         @hookimpl
         def fnframe_invocation_output(self, request_id, data):
-            heard[request_id] = heard.get(request_id, b"") + data
+            heard.setdefault(request_id, bytearray()).extend(data)  # Ten megabytes come in very many pieces.
 
     async with run_target(APP, settings={"max_environments": 3}, plugins=[Listener()]) as running:
         expected = {}
