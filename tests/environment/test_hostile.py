@@ -333,7 +333,7 @@ async def test_an_app_that_is_refused_leaves_no_process(write_app):
     with pytest.raises(ConfigurationError, match="provisioned_concurrency"):
         async with run_target(write_app(PROVISIONED), settings={"max_environments": 4}):
             pass
-    assert own_children() == before
+    assert own_children() <= before, "one of an earlier test may end meanwhile"
 
 
 def own_children() -> set[str]:
@@ -431,7 +431,7 @@ signal.signal = only_others
 app = App("patched")
 
 
-@app.function(timeout=0.2)
+@app.function(timeout=1.0)
 def works(event):
     if event == "exit":
         os._exit(3)

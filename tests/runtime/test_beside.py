@@ -85,7 +85,7 @@ class Teller:
 
 def tells(name, word, **options):
     spec = EnvironmentSpec("teller", msgspec.json.encode(word), "a teller")
-    return Function(name=name, where="the test", environment=spec, **options)
+    return Function(name=name, where="the test", environment=spec, timeout=30.0, **options)
 
 
 @pytest.fixture

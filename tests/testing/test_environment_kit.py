@@ -37,7 +37,7 @@ def fails(event):
     raise ValueError(event)
 
 
-@app.function(timeout=0.3)
+@app.function(timeout=1.0)
 def hangs(event):
     while True:
         pass
@@ -86,7 +86,7 @@ async def fails_inline(event):
     raise ValueError(event)
 
 
-@app.function(isolation="inline", timeout=0.3)
+@app.function(isolation="inline", timeout=1.0)
 async def hangs_inline(event):
     await anyio.sleep_forever()
 """

@@ -17,7 +17,7 @@ from fnframe import App
 
 app = App("conformance")
 for name, options in {
-    "echo": {}, "fails": {}, "exits": {}, "speaks": {}, "hangs": {"timeout": 0.3}, "grows": {"timeout": 20},
+    "echo": {}, "fails": {}, "exits": {}, "speaks": {}, "hangs": {"timeout": 1.0}, "grows": {"timeout": 20},
 }.items():
     handler = f"handlers.{name}"
     app.lambda_function(f"python_{name}", handler=handler, **options)

@@ -115,9 +115,9 @@ async def test_a_timeout_ends_it_and_the_next_one_begins_anew(running, language)
     outcome = await running.invoke(brief, "sleep" if language == "python" else "spin")
     assert outcome.payload() == {
         "errorType": "Sandbox.Timedout",
-        "errorMessage": f"RequestId: {outcome.report.request_id} Error: Task timed out after 0.50 seconds",
+        "errorMessage": f"RequestId: {outcome.report.request_id} Error: Task timed out after 2.00 seconds",
     }
-    assert outcome.report.duration_ms == 500.0
+    assert outcome.report.duration_ms == 2000.0
     again = await warm(running, brief)
     assert again.unwrap()[0] == 1
     assert again.report.init_duration_ms > 0
@@ -139,7 +139,7 @@ async def test_processor_time_is_the_runtimes(running):
     outcome = await running.invoke("node_brief", "spin")
     assert outcome.report.outcome == "Sandbox.Timedout"
     busy = await warm(running, "node_brief")
-    assert 0 < busy.report.cpu_ms < 400
+    assert 0 < busy.report.cpu_ms < 1500
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -19,7 +19,7 @@ ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 @pytest.fixture(scope="module")
 def url(aws):
     """The URL of a function that tells what it is asked, or answers what it is told."""
-    aws.make("web", "answers", Timeout=1)
+    aws.make("web", "answers", Timeout=20)
     return aws.create_function_url_config(FunctionName="web", AuthType="NONE")["FunctionUrl"]
 
 

@@ -13,7 +13,7 @@ for name, command in {
     "shell": ["sh", "runtime.sh"],
 }.items():
     app.lambda_function(name, runtime="provided", command=command, timeout=30, memory=256, retries=0)
-    app.lambda_function(f"{name}_brief", runtime="provided", command=command, timeout=0.5, memory=256, retries=0)
+    app.lambda_function(f"{name}_brief", runtime="provided", command=command, timeout=2, memory=256, retries=0)
 
 app.lambda_function("about", runtime="provided", command=[*RIC, "handlers.about"], timeout=5, variables={"RED": "1"})
 app.lambda_function("node_about", runtime="provided", command=["node", "runtime.mjs", "about"], timeout=5, memory=256)
