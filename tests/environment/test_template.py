@@ -15,7 +15,7 @@ from fnframe.environment.wire import NotImported, Reader
 QUICK_TO_TELL = """
 import sys
 from fnframe.environment import template_process
-template_process.LONG_IMPORT = 0.05
+template_process.LONG_IMPORT = 1.0  # A busy machine has come to where the app waits by then.
 template_process.main()
 """
 
