@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import re
 import signal
 import socket
@@ -190,10 +192,12 @@ async def test_answers_are_not_held_back(kit: Any) -> None:
     assert "uvloop" not in type(asyncio.get_running_loop()).__module__
     async with kit.serving(kit.SMALL) as client:
         await client.get("/healthz")
-        began = time.monotonic()
+        times = []
         for _ in range(20):
+            began = time.monotonic()
             assert (await client.get("/healthz")).status_code == 200
-        assert time.monotonic() - began < 20 * 0.030
+            times.append(time.monotonic() - began)
+        assert min(times) < 0.030, "each was late, and not the one for which a busy machine had no time"
 
 
 def test_a_worker_does_not_import_the_web_stack(kit: Any) -> None:
@@ -207,9 +211,13 @@ def test_a_worker_does_not_import_the_web_stack(kit: Any) -> None:
 
 
 def _free() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has, from below those that the system gives to who asks for any: else another test, or a
+    client of one, might have it a moment later."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(lowest // 2, lowest)))  # noqa: S311
+            return int(probe.getsockname()[1])
 
 
 def _answers(url: str) -> bool:
