@@ -20,6 +20,15 @@ pytestmark = pytest.mark.anyio
 DICE = random.Random()  # noqa: S311
 
 
+def read_until(process, word, lines):
+    """Read what a program tells up to the next line that begins with this word."""
+    while True:
+        lines.append(process.stdout.readline())
+        assert lines[-1], "it has ended"
+        if lines[-1].startswith(word):
+            return
+
+
 def told(lines):
     """What the programs told, by the first word of the line; of a line that was cut off nothing."""
     found = defaultdict(list)
@@ -39,7 +48,8 @@ async def test_what_was_accepted_survives_who_is_killed(make, program, anyio_bac
         processes = [program("producer", f"p{kill}"), program("consumer", "forever")]
         if kill % 2:
             processes.append(program("producer", f"q{kill}"))
-        lines.append(processes[0].stdout.readline())
+        for _ in range(20):  # However slow the machine is, something was accepted before anybody is killed.
+            read_until(processes[0], "accepted", lines)
         time.sleep(DICE.uniform(0.0, 0.25))
         for process in DICE.sample(processes, len(processes)):
             process.kill()
