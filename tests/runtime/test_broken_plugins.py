@@ -137,7 +137,7 @@ async def test_a_hook_that_raises_while_the_app_runs_hurts_nobody(installed, wri
 
 async def test_a_trigger_that_is_never_ready_is_named_while_the_app_waits(bell, caplog, monkeypatch):
     monkeypatch.setattr("fnframe.runtime.triggers.PATIENCE", 0.05)
-    with anyio.move_on_after(5) as patience:
+    with anyio.move_on_after(20) as patience:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(enter, bell("        await anyio.sleep_forever()"))
             while not any("did not say within" in record.message for record in caplog.records):

@@ -124,7 +124,7 @@ def test_without_descriptors_who_cannot_be_served_is_told(anyio_backend_name, tm
         [sys.executable, "-P", "-c", FEW_DESCRIPTORS, APP, anyio_backend_name, str(tmp_path / "gate")],
         stderr=subprocess.PIPE,
         text=True,
-        timeout=15,
+        timeout=30,
         check=False,
     )
     assert done.returncode == 0, done.stderr

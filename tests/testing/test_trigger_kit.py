@@ -83,7 +83,7 @@ def case_of(type_, *, again=True):
     return make
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def impatient(monkeypatch):
     """What never comes is not waited for as long as it is elsewhere."""
     monkeypatch.setattr(served, "READY", 0.5)
@@ -249,11 +249,11 @@ def leak(function):
     try:
         import asyncio
 
-        LEAKED.append(asyncio.get_running_loop().create_task(function(2), name="left over"))
+        LEAKED.append(asyncio.get_running_loop().create_task(function(20), name="left over"))
     except RuntimeError:
         import trio
 
-        trio.lowlevel.spawn_system_task(function, 2, name="left over")
+        trio.lowlevel.spawn_system_task(function, 20, name="left over")
 
 
 LEAKED = []
@@ -284,6 +284,7 @@ BROKEN = [
 ]
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("type_", "name", "words"), BROKEN, ids=lambda value: getattr(value, "__name__", ""))
 async def test_what_is_broken_is_caught(type_, name, words):
     (broken,) = [each for each in kit.OBLIGATIONS if each.name == name]
