@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 async def until(condition: Callable[[], object], clock: ManualClock | None = None) -> None:
-    """Return when the condition, which may be async, holds; fail after ten seconds. Meanwhile a clock is turned, if
-    there is one."""
-    with anyio.fail_after(10):
+    """Return when the condition, which may be async, holds; fail after thirty seconds. Meanwhile a clock is turned,
+    if there is one."""
+    with anyio.fail_after(30):
         while not (await found if inspect.isawaitable(found := condition()) else found):
             if clock is not None:
                 clock.advance(0.1)

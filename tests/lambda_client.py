@@ -41,7 +41,7 @@ def refused(code, status, message=None, **members):
 
 def until(fact):
     """Wait for a fact, and return it."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + 30
     while not (found := fact()):
         assert time.monotonic() < end, "it never came"
         time.sleep(0.01)
