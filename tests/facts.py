@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import random
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,3 +71,14 @@ def state_of(pid: int) -> str:
 def runs(pid: int) -> bool:
     """Whether there is such a process, and it is no zombie."""
     return state_of(pid) != "Z"
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has, from below those that the system gives to who asks for any: else another
+    test, or a client of one, might have it a moment later."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    first = max(lowest // 2, 1024)
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(first, max(lowest, first + 1000))))  # noqa: S311
+            return int(probe.getsockname()[1])

@@ -9,6 +9,7 @@ from contextlib import closing
 
 import httpx2 as httpx
 import pytest
+from facts import free_port
 
 CATEGORIES = {
     "Choir looks for basses & a new hall": "culture",
@@ -48,9 +49,9 @@ def read_until_told(run, count):
         run.read_until(")")
 
 
-def test_what_is_new_is_sorted_stored_and_told_of_once(news, start, bill_of, free_tcp_port_factory):
-    environ = {"NEWS_PORT": str(free_tcp_port_factory()), "NEWS_SCHEDULE": "* * * * * *", "PYTHONUTF8": "1"}
-    options = ("--port", free_tcp_port_factory(), "--log-format", "text", "--set", "retry_base=0.01")
+def test_what_is_new_is_sorted_stored_and_told_of_once(news, start, bill_of):
+    environ = {"NEWS_PORT": str(free_port()), "NEWS_SCHEDULE": "* * * * * *", "PYTHONUTF8": "1"}
+    options = ("--port", free_port(), "--log-format", "text", "--set", "retry_base=0.01")
     run = start("run", "news", *options, environ=environ)
     url = re.search(r"http://[\d.]+:\d+", run.read_until("front_page: GET http"))[0]
     read_until_told(run, 12)

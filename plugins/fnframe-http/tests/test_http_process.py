@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import random
 import re
 import signal
 import socket
@@ -19,6 +17,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from facts import free_port
 
 from fnframe import ConfigurationError
 from fnframe.runtime.run import run_target
@@ -121,7 +120,7 @@ def test_run_serves_and_ends_when_requests_in_progress_are_answered(demo: Path, 
 
 
 def test_dev_serves_new_routes_at_the_same_port(demo: Path, start: Any) -> None:
-    command = start("dev", str(demo), "--set", f"http.port={_free()}")
+    command = start("dev", str(demo), "--set", f"http.port={free_port()}")
     url = command.url()
     assert httpx2.get(f"{url}/hello", trust_env=False).json() == "before"
     (demo / "app.py").write_text(APP.replace('"before"', '"after"'))
@@ -177,7 +176,7 @@ async def test_two_functions_of_one_route_are_refused_where_the_second_is_declar
 
 @pytest.mark.anyio
 async def test_the_port_is_free_when_the_app_has_ended(demo: Path) -> None:
-    port = _free()
+    port = free_port()
     for _ in range(2):
         async with run_target(str(demo), settings={"http.port": port}):
             async with httpx2.AsyncClient(trust_env=False) as client:
@@ -208,16 +207,6 @@ def test_a_worker_does_not_import_the_web_stack(kit: Any) -> None:
     small = str(kit.APPS / "small.py")
     done = subprocess.run([sys.executable, "-c", code, small], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def _free() -> int:
-    """A port that nobody has, from below those that the system gives to who asks for any: else another test, or a
-    client of one, might have it a moment later."""
-    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    while True:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", random.randrange(lowest // 2, lowest)))  # noqa: S311
-            return int(probe.getsockname()[1])
 
 
 def _answers(url: str) -> bool:
