@@ -41,7 +41,7 @@ def fnframe(tmp_path):
             env=ENVIRONMENT | options.pop("environ", {}),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=90,
             check=False,
             **options,
         )

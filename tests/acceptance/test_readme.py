@@ -27,7 +27,7 @@ def program(tmp_path):
     def program(source: str) -> str:
         (tmp_path / "program.py").write_text(source)
         command = [sys.executable, "program.py"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

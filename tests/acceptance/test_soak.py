@@ -14,7 +14,7 @@ BACKENDS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 def soak(script: str, *arguments: str) -> str:
     command = [sys.executable, "-m", f"bench.soak.{script}", *arguments]
-    soak = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=55, check=False)
+    soak = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
     assert soak.returncode == 0, soak.stdout + soak.stderr
     return soak.stdout
 

@@ -29,7 +29,7 @@ def installed(tmp_path):
 def test_its_own_tests_pass(installed, tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(PLUGIN)]
     environ = os.environ | {"PYTEST_ADDOPTS": ""} | installed
-    done = subprocess.run(command, cwd=PLUGIN, env=environ, capture_output=True, text=True, timeout=55, check=False)
+    done = subprocess.run(command, cwd=PLUGIN, env=environ, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
 

@@ -40,7 +40,7 @@ def installed(tmp_path):
 def run(python, *arguments, folder):
     environ = os.environ | {"PYTEST_ADDOPTS": "-p no:cacheprovider -p no:xdist", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [str(python), *arguments]
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=55, check=False)
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -36,7 +36,7 @@ def run_into(tmp_path, demo):
             stdout=output,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=30,
+            timeout=90,
             check=False,
         )
         return result.returncode, result.stderr

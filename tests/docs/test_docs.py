@@ -41,7 +41,7 @@ def text_of(page):
 
 def run(*command, folder):
     environ = os.environ | {"PYTEST_ADDOPTS": "", "COLUMNS": "80"}
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=55, check=False)
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

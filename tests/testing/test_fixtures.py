@@ -36,7 +36,7 @@ def suite(tmp_path):
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *options]
         environ = os.environ | {"PYTEST_ADDOPTS": ""}
         done = subprocess.run(
-            command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=50, check=False
+            command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=150, check=False
         )
         return done.stdout + done.stderr, done.returncode
 

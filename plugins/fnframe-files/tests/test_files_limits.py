@@ -110,7 +110,7 @@ def test_a_limit_that_is_reached_later_costs_time_and_not_the_app(uploads: Path)
     if subprocess.run(["unshare", "-Ur", "true"], capture_output=True, check=False).returncode:
         pytest.skip("needs user namespaces, to lower a limit for itself only")
     command = ["unshare", "-Ur", sys.executable, "-c", MANY, str(Path(__file__).parent), str(uploads.parent)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=150)
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["ERROR", "INFO"], run.stdout

@@ -133,7 +133,7 @@ def test_what_is_not_mounted_any_more_was_not_removed(uploads: Path, poll: str) 
     if subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False).returncode:
         pytest.skip("needs user namespaces, to mount for itself only")
     command = [sys.executable, "-c", UNMOUNT, str(Path(__file__).parent), str(uploads.parent), poll]
-    run = subprocess.run(["unshare", "-Urm", *command], capture_output=True, text=True, check=False, timeout=50)
+    run = subprocess.run(["unshare", "-Urm", *command], capture_output=True, text=True, check=False, timeout=150)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
@@ -190,5 +190,5 @@ anyio.run(main)
 
 def test_where_there_is_no_inotify(uploads: Path) -> None:
     command = [sys.executable, "-c", ELSEWHERE, str(Path(__file__).parent), str(uploads)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=150)
     assert run.returncode == 0, run.stdout + run.stderr

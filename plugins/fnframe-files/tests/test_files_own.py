@@ -171,6 +171,6 @@ def test_a_function_that_writes_into_its_own_folder_does_not_feed_itself(uploads
     (uploads / "a.txt").write_text("x")
     command = [sys.executable, "-m", "fnframe.cli", "run", "app.py", "--until-idle"]
     for summary in ("1 event: 1 succeeded", "nothing new"):
-        run = subprocess.run(command, cwd=uploads.parent, capture_output=True, text=True, timeout=50, check=False)
+        run = subprocess.run(command, cwd=uploads.parent, capture_output=True, text=True, timeout=150, check=False)
         assert summary in run.stdout, run.stdout + run.stderr
     assert {path.name: path.read_text() for path in uploads.glob("*.txt")} == {"a.txt": "x!", "copy-of-a.txt": "x"}

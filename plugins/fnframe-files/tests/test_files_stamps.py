@@ -38,4 +38,4 @@ def test_a_change_right_after_an_event_is_another_version(tmp_path: Path) -> Non
     if subprocess.run(["unshare", "-Urm", "true"], capture_output=True, check=False).returncode:
         pytest.skip("needs user namespaces, to mount a file system for itself only")
     command = ["unshare", "-Urm", sys.executable, "-c", CHANGE, Path(__file__).parent, tmp_path]
-    subprocess.run(command, check=True, timeout=50)
+    subprocess.run(command, check=True, timeout=150)

@@ -72,7 +72,7 @@ class Started:
 
     def status(self) -> int:
         """Wait for the end, and read what is still said; the exit status."""
-        self.lines.append(self.process.communicate(timeout=20)[0])
+        self.lines.append(self.process.communicate(timeout=90)[0])
         return self.process.returncode
 
 

@@ -62,7 +62,7 @@ def test_the_fixture_serves_the_app_to_a_test_suite(tmp_path):
     )
     environ = {name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "PYTEST_", "FNFRAME_"))}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "."]
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
     assert not (tmp_path / ".fnframe" / "engine.db").exists(), "nothing is left to the next session"

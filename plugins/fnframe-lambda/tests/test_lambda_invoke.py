@@ -343,7 +343,7 @@ def aws_cli(served, tmp_path):
 
     def run(*arguments):
         return subprocess.run(
-            [*command, *arguments], env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+            [*command, *arguments], env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False
         )
 
     return run

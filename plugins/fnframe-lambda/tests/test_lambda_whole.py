@@ -214,7 +214,7 @@ def test_the_aws_command_line(aws, kit, tmp_path):
     def run(*arguments):
         done = subprocess.run(
             [str(Path(sys.executable).parent / "aws"), "lambda", *arguments],
-            env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False,
+            env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
