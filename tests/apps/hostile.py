@@ -44,7 +44,7 @@ def busy(event):
     return event
 
 
-@app.function(timeout=0.5)
+@app.function(timeout=2.0)
 def floods():
     subprocess.run(["yes"], check=True)
 
