@@ -78,8 +78,11 @@ async def test_cancelled_from_outside_it_is_reported_and_the_cancellation_goes_o
             reports.append(report)
 
     async with app.run(plugins=[Heard()]) as running:
-        with anyio.move_on_after(0.02) as scope:
-            await running.invoke("waits_long")
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(running.invoke, "waits_long")
+                await anyio.wait_all_tasks_blocked()
+                scope.cancel()
         assert scope.cancelled_caught
         assert [report.outcome for report in reports] == ["Invocation.Cancelled"]
         assert (await running.invoke("echo", 1)).unwrap() == 1
