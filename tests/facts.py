@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import random
 import socket
 from collections.abc import Callable
@@ -69,8 +70,14 @@ def state_of(pid: int) -> str:
 
 
 def runs(pid: int) -> bool:
-    """Whether there is such a process, and it is no zombie."""
-    return state_of(pid) != "Z"
+    """Whether there is such a process, and it is no zombie. The first of several threads is one before the others have
+    ended, and so long what is sent to the process is taken."""
+    if state_of(pid) != "Z":
+        return True
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) > 1  # noqa: PTH208
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def free_port() -> int:
