@@ -57,7 +57,7 @@ class Origin(msgspec.Struct, frozen=True, array_like=True):
     span: Span | None = None
 
 
-_encode_origin = msgspec.msgpack.Encoder().encode
+encode_origin = msgspec.msgpack.Encoder().encode
 _decode_origin = msgspec.msgpack.Decoder(Origin).decode
 _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
@@ -106,7 +106,7 @@ def batch_event(
         datacontenttype=types[0] or JSON if origin.single and types is not None else JSON,
         subject=first.name if first is not None else None,
         traceparent=first.traceparent if first is not None else None,
-        origin=_encode_origin(origin),
+        origin=encode_origin(origin),
         depth=depth,
     )
 

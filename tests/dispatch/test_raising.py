@@ -7,7 +7,8 @@ import json
 import anyio
 import pytest
 
-from fnframe import Event
+from fnframe import Event, hookimpl
+from fnframe.batch_event import origin_of
 from fnframe.event import encode_json, now
 from fnframe.runtime.run import run_target
 
@@ -90,12 +91,28 @@ QUICK = {"retry_base": 0.01, "retry_cap": 0.02, "stream_partitions": 1}
 GOOD = ["good 1", "good 2", "good 3"]
 
 
+class Settled:
+    """Counts the messages and records that came to their end, as observers are told."""
+
+    def __init__(self):
+        self.count = 0
+
+    @hookimpl
+    def fnframe_event_settled(self, event):
+        self.count += len(origin_of(event).items)
+
+
 @pytest.fixture
-async def running(tmp_path):
+def settled():
+    return Settled()
+
+
+@pytest.fixture
+async def running(tmp_path, settled):
     (tmp_path / "app.py").write_text(APP)
     (tmp_path / "parts.py").write_text(PARTS)
     (tmp_path / "fnframe_plugins.py").write_text(PLUGIN)
-    async with run_target(str(tmp_path), settings=QUICK) as running:
+    async with run_target(str(tmp_path), settings=QUICK, plugins=[settled]) as running:
         yield running
 
 
@@ -133,12 +150,13 @@ async def test_an_event_is_retried_and_lies_among_the_dead_letters(running, tmp_
 
 
 @pytest.mark.parametrize(("data", "cause"), [("bad", "no header can be read"), ("unseen", "no document can be made")])
-async def test_a_message_takes_no_other_with_it(running, tmp_path, caplog, data, cause):
+async def test_a_message_takes_no_other_with_it(running, tmp_path, settled, caplog, data, cause):
     queue = running.queue("orders")
     for each in ["good 1", data, "good 2", "filtered", "good 3"]:
         await queue.send(each, id=each)
     await drained(running)
     assert handled(tmp_path) == GOOD
+    assert settled.count == 4
     ((reason, error),) = await dead(running, "orders")
     assert reason == "RetriesExhausted after 2 attempts: ServiceException"
     assert error["errorMessage"] == f"handling it raised LookupError: {cause}"
@@ -149,12 +167,13 @@ async def test_a_message_takes_no_other_with_it(running, tmp_path, caplog, data,
 
 
 @pytest.mark.parametrize(("data", "cause"), [("bad", "no header can be read"), ("unseen", "no document can be made")])
-async def test_a_record_is_given_up_on_and_the_stream_goes_on(running, tmp_path, caplog, data, cause):
+async def test_a_record_is_given_up_on_and_the_stream_goes_on(running, tmp_path, settled, caplog, data, cause):
     stream = running.stream("clicks")
     for each in ["good 1", data, "good 2", "filtered", "good 3"]:
         await stream.publish(each, key="k")
     await drained(running)
     assert handled(tmp_path) == GOOD
+    assert settled.count == 4
     (lost,) = (tmp_path / "lost.jsonl").read_text().splitlines()
     place = json.loads(lost)["KinesisBatchInfo"]
     assert place["startSequenceNumber"] == place["endSequenceNumber"] == "2"

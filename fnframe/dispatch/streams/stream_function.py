@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...batch_event import Item, Origin, batch_event
+from ...batch_event import Item, Origin, batch_event, encode_origin
 from ...destination import masked
 from ...event import Event, now
 from ...outcome import SERVICE_FAILED, Failure, Outcome
@@ -64,7 +64,9 @@ class StreamFunction(PolledFunction):
     def bare_event(self, partition: int, records: Sequence[Record]) -> Event:
         """An event that names the records, where none can be made of them."""
         id_ = f"{self.source}:{partition}:{_named(records, None)}"
-        return Event(id=id_, source=self.source, type=f"fnframe.{self.kind}.batch", time=now())
+        items = tuple(Item(record.id, 1, record.accepted, record.key, record.position) for record in records)
+        origin = encode_origin(Origin(self.source, items, partition))
+        return Event(id=id_, source=self.source, type=f"fnframe.{self.kind}.batch", time=now(), origin=origin)
 
     def raised(self, event: Event, error: Exception, attempt: int) -> Failure:
         """The failure of an attempt that raised, which no function does; it is told in the log with its stack."""
