@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from .outcome import Failure
 
 
+PLUGINS = ("billing", "cron", "files", "http", "lambda", "queue", "sqlite", "stream")
+"""Of the distributions `fnframe-NAME` that are fnframe's own, the names."""
+
+
 class FnframeError(Exception):
     """Base of everything that fnframe raises.
 
@@ -44,8 +48,8 @@ class ImportFailed(ConfigurationError):
 
 def _missing_plugin(message: str) -> str:
     """What to install, if an import failed for one of fnframe's own plugins."""
-    before, found, name = message.partition("No module named 'fnframe_")
-    return f"; install fnframe-{name[:-1]}" if found and not before and name[:-1].isidentifier() else ""
+    name = message.removeprefix("No module named 'fnframe_").removesuffix("'")
+    return f"; install fnframe-{name}" if name in PLUGINS else ""
 
 
 class TriggerFailed(FnframeError):

@@ -60,11 +60,10 @@ class EnvironmentProvider(Protocol):
 
 
 class FirstTry(msgspec.Struct, frozen=True, array_like=True):
-    """How the environment before this one failed to begin: that it took too long (`overran`) or raised or died, and
-    after how many milliseconds. `told` says that it lived to say so itself."""
+    """How the environment before this one failed to begin: that it took too long (`overran`) or else raised or died,
+    and after how many milliseconds."""
 
     overran: bool
-    told: bool
     duration_ms: float
 
 

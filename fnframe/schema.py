@@ -145,14 +145,16 @@ def _plain(event: Event) -> Any:
 def _fitting(decode: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return decode(*arguments)
-    except msgspec.DecodeError as error:
-        if arguments[0] == b"":
-            raise InvalidEvent("it has no data") from None
-        raise InvalidEvent(_joined(str(error)) if isinstance(error.__cause__, _Inside) else str(error)) from None
-    except ValueError as error:
-        raise InvalidEvent(_pydantic_problem(error) or str(error)) from None
+    except (msgspec.DecodeError, ValueError) as error:
+        raise InvalidEvent("it has no data" if arguments[0] == b"" else _problem(error)) from None
     except RecursionError:
         raise InvalidEvent("it is nested too deep") from None
+
+
+def _problem(error: msgspec.DecodeError | ValueError) -> str:
+    if isinstance(error, msgspec.DecodeError):
+        return _joined(str(error)) if isinstance(error.__cause__, _Inside) else str(error)
+    return _pydantic_problem(error) or str(error)
 
 
 def _is_pydantic(annotation: Any) -> bool:

@@ -236,6 +236,7 @@ def test_a_generic_class_is_told_its_arguments():
         (Size, b'{"width": 1, "tags": ["a", 2]}', ["valid string", "`$.tags[1]`"]),
         (Size, b"{}", ["Field required", "`$.width`"]),
         (Size, b"{", ["Invalid JSON"]),
+        (Size, b"", ["it has no data"]),
         (Size | None, b'{"width": "x"}', ["valid integer", "`$.width`"]),
         (Rows, b'[1, "x"]', ["valid integer", "`$[1]`"]),
         (Box, b'{"size": {"width": "x"}}', ["valid integer", "`$.size.width`"]),

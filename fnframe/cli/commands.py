@@ -55,8 +55,8 @@ def command_line(arguments: list[str]) -> cyclopts.App:
         brought = contributed()
         if arguments[0] in BROUGHT_BY and arguments[0] not in brought:
             raise UsageError(
-                f"`fnframe {arguments[0]}` comes with {BROUGHT_BY[arguments[0]]}, which cannot be used here: "
-                "install it; `fnframe plugins` tells more"
+                f"`fnframe {arguments[0]}` comes with {BROUGHT_BY[arguments[0]]}, which is not installed, or cannot be "
+                "used: `fnframe plugins` tells which"
             )
         for name, command in brought.items():
             app.command(command.app, name=name)

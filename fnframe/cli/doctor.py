@@ -79,9 +79,10 @@ def _tell_plugins(console: "Terminal", target: str | None) -> int:
 def _tell_conflict(console: "Terminal", plugins: "Plugins") -> int:
     """Tell of plugins that disagree, which would end every app; of the app that is asked for its start tells it."""
     from ..errors import FnframeError
+    from ..runtime.engines import engine_factories
 
     try:
-        _ = plugins.settings_types
+        _ = plugins.settings_types, engine_factories(plugins)
     except FnframeError as error:
         console.print(f"  {message_of(error)}", soft_wrap=True)
         return 1
@@ -139,9 +140,9 @@ def _tell_running(console: "Terminal", running: "Running") -> int:
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether files can be made in this folder, which need not be there yet."""
+    """Whether an engine can be in this folder, which need not be there yet."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    return there.is_dir() and all(os.access(path, os.W_OK) for path in (there, *there.glob("engine.db*")))
 
 
 def _engine_of(running: "Running") -> tuple[str, bool]:

@@ -1,5 +1,6 @@
 """`fnframe new`: a small project, complete and tested, to begin with."""
 
+import shutil
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -56,9 +57,10 @@ def _make(project: Project, folder: Path) -> None:
         check_name(project.name)
     except ValueError as error:
         raise UsageError(str(error)) from None
-    if folder.exists():
-        raise UsageError(f"{folder} is there already: give another name, or remove it")
     try:
+        if folder.exists():
+            raise UsageError(f"{folder} is there already: give another name, or remove it")
         project.write(folder)
     except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # The half of it that could be made.
         raise UsageError(f"{folder} cannot be made ({error.strerror}): name another place with --in") from None

@@ -64,6 +64,8 @@ class Progress(Listener):
         self._failed = 0
         self.lost = False
         """Whether an event failed for good and has no destination that kept it."""
+        self.durable = True
+        """Whether dead letters outlive this process."""
         self.filtered = 0
         """How many events a trigger's filter did not let through."""
 
@@ -98,10 +100,18 @@ class Progress(Listener):
         if isinstance(outcome, Success):
             self._succeeded += weight
             return
-        kept = f"kept in {destination}" if destination else _left(function, batch)
+        weight = max(1, weight)  # The end of a window without records is one that failed, too.
+        kept = f"kept in {destination}" if destination else self._left(function, batch)
         self._given_up.append(GivenUp(function.name, _subject(event), problem_of(outcome), attempts, kept, weight))
         self._failed += weight
         self.lost |= destination is None
+
+    def _left(self, function: Function, batch: Origin | None) -> str:
+        """Where a failure is that no destination has."""
+        if batch is not None and batch.partition >= 0:
+            return "kept nowhere"
+        queue = function.name if batch is None else batch.source
+        return f"a dead letter of {queue}" + (": see `fnframe dlq`" if self.durable else ", lost with this process")
 
     def summary(self) -> None:
         """Print what happened to the events that reached their end, and what the invocations used."""
@@ -141,14 +151,6 @@ class Progress(Listener):
                 ]
             )
         return aligned(rows, right=range(1, 7))
-
-
-def _left(function: Function, batch: Origin | None) -> str:
-    """Where a failure is that no destination has."""
-    if batch is not None and batch.partition >= 0:
-        return "told nowhere: its stream has no on_failure"
-    queue = function.name if batch is None else batch.source
-    return f"a dead letter of {queue}: see `fnframe dlq`"
 
 
 def _subject(event: Event) -> str:

@@ -37,6 +37,7 @@ async def _run(target: str, settings: dict[str, object], stop: Stop, folder: Pat
     problem = None
     try:
         async with run_target(target, settings=settings, serve="backlog", plugins=(progress,), durable=True) as running:
+            progress.durable = running.engine.durable
             await _first(running, stop)
             if stop.signal is not None:
                 console.print("ending: what runs may finish; a second signal ends it at once", style="dim")

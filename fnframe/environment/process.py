@@ -90,8 +90,6 @@ class ProcessEnvironment:
         self._held_bytes = bytearray()
         self._lost = False
         self._bound = 0.0
-        self._raised = False
-        """Whether it said itself that it could not begin."""
         self._memory_kb = 0
         self._gauge: Gauge | None = None
         self._elsewhere = False
@@ -220,9 +218,7 @@ class ProcessEnvironment:
             self.again = self.in_flight.popleft()
             self.again.environment, self.again.unsent = None, NOTHING
             took = (time.monotonic() - self._bound) * 1000
-            self.again.again = FirstTry(
-                overran=reason == "init" and not self._raised, told=self._raised, duration_ms=took
-            )
+            self.again.again = FirstTry(overran=reason == "init", duration_ms=took)
         if self.pid is not None:
             if self.running is not None and reason in ("timeout", "memory", "cancelled"):
                 self._used = used(self.pid)
@@ -339,8 +335,7 @@ class ProcessEnvironment:
             elif kind is Result:  # Nobody asked; what it says next would be taken for somebody's.
                 self.kill("exit")
         elif kind is Raised and self._may_begin_again():
-            self._raised = True
-            self.kill("init")
+            self.kill("exit")
         elif kind is Send:
             self.in_flight[0].requests.append(frame)
             self.in_flight[0].wake()

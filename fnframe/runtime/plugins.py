@@ -76,13 +76,14 @@ class Plugins:
         """The environment providers by kind. Raises `ConfigurationError` that names plugins which disagree."""
         providers: dict[str, EnvironmentProvider] = {}
         for implementation in self.implementations("fnframe_environment_provider"):
-            brought = cast("dict[str, EnvironmentProvider]", implementation.function())
+            label = f"plugin {implementation.plugin_name}: fnframe_environment_provider"
+            try:
+                brought = cast("dict[str, EnvironmentProvider]", implementation.function())
+            except Exception as error:
+                raise ConfigurationError(f"{label} failed: {type(error).__name__}: {error}") from error
             for kind, provider in brought.items():
                 if kind in providers or kind in self.trigger_types:
-                    raise ConfigurationError(
-                        f"plugin {implementation.plugin_name}: fnframe_environment_provider brings the kind {kind!r}, "
-                        "which is there already"
-                    )
+                    raise ConfigurationError(f"{label} brings the kind {kind!r}, which is there already")
                 providers[kind] = provider
         return providers
 

@@ -18,6 +18,7 @@ from ..dispatch.dispatcher import Dispatcher, Environments, Observer
 from ..dispatch.retry import RetryPolicy
 from ..dispatch.settled.destinations import Destinations
 from ..dispatch.verdict import Judge
+from ..engine.memory import MemoryEngine
 from ..engine.protocol import REPORTS
 from ..environment.inline import Inline
 from ..environment.invocation import Invocation
@@ -345,13 +346,13 @@ class Running:
         self.delivery.end()
         with anyio.CancelScope(shield=True):
             await self.delivery.ended()  # So that what ran was cancelled, and not ended with its environment.
-            await self._tell_what_is_lost()
             await self.pool.close()
             await self._bundle.close()
+            await self._tell_what_is_lost()
 
     async def _tell_what_is_lost(self) -> None:
-        """Say what still waits in an engine that ends with this process."""
-        fleeting = [engine for engine in engines_in(self.engine).values() if not engine.durable]
+        """Say which queues still hold messages in the memory of this process."""
+        fleeting = [engine for engine in engines_in(self.engine).values() if isinstance(engine, MemoryEngine)]
         lost = {
             name: (await engine.queue(name).statistics()).total for engine in fleeting for name in await engine.queues()
         }

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+from fnframe.cli.contributed import BROUGHT_BY, contributed
+from fnframe.errors import PLUGINS, ImportFailed
 
 PLUGIN = """
 from fnframe import hookimpl
@@ -87,10 +92,21 @@ def test_a_command_whose_plugin_cannot_be_used_is_told_with_what_brings_it(fnfra
     (tmp_path / "site" / "fnframe_billing.py").write_text("raise ImportError('out of order')\n")
     done = fnframe("bill", environ=environ)
     assert done.returncode == 2
-    assert "error: `fnframe bill` comes with fnframe-billing, which cannot be used here: install it" in done.stderr
+    assert "error: `fnframe bill` comes with fnframe-billing, which is not installed, or cannot be used" in done.stderr
 
 
-def test_a_plugin_that_an_app_imports_and_that_is_not_there_is_told(fnframe, write_app):
-    done = fnframe("functions", write_app("import fnframe_nowhere\n"))
-    assert done.returncode == 2
-    assert "No module named 'fnframe_nowhere'; install fnframe-nowhere\n" in done.stderr
+def test_it_is_known_what_brings_each_command():
+    assert set(BROUGHT_BY) == set(contributed())
+    assert {f"fnframe-{name}" for name in PLUGINS} >= set(BROUGHT_BY.values())
+
+
+def test_plugins_that_an_app_imports_and_that_are_not_there_are_told(fnframe, write_app):
+    missing = ImportFailed("ModuleNotFoundError", "No module named 'fnframe_cron'", where="app.py:1")
+    assert str(missing) == "app.py:1: ModuleNotFoundError: No module named 'fnframe_cron'; install fnframe-cron"
+    own = fnframe("functions", write_app("import fnframe_plugins\n"))
+    assert "No module named 'fnframe_plugins'\n" in own.stderr
+
+
+def test_all_of_fnframes_own_plugins_are_known():
+    folders = (Path(__file__).parents[2] / "plugins").glob("fnframe-*")
+    assert sorted(folder.name for folder in folders) == [f"fnframe-{name}" for name in PLUGINS]

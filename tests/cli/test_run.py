@@ -241,7 +241,7 @@ def test_messages_and_records_are_counted_and_not_their_batches(fnframe, write_a
     told = " ".join(result.stdout.split())
     assert "11 events: 9 succeeded, 2 failed" in told
     assert "(order, 1 attempt), a dead letter of queue:orders: see `fnframe dlq`" in told
-    assert "(click, 1 attempt), told nowhere: its stream has no on_failure" in told
+    assert "(click, 1 attempt), kept nowhere" in told
 
 
 QUEUED = """

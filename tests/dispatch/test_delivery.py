@@ -20,9 +20,7 @@ from fnframe.testing.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
 
-EXAMPLES = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+EXAMPLES = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 class Orders(QueueTrigger, frozen=True):

@@ -12,7 +12,7 @@ import anyio.from_thread
 import anyio.lowlevel
 import pytest
 from fnframe_sqlite import SqliteEngine
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -452,10 +452,4 @@ def test_an_engine_does_what_its_model_does(machine, backend, engine):
         engine_name = engine
 
     Machine.backend = backend
-    examples = settings(
-        max_examples=40,
-        stateful_step_count=40,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-    run_state_machine_as_test(Machine, settings=examples)
+    run_state_machine_as_test(Machine, settings=settings(max_examples=40, stateful_step_count=40))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from anyio.from_thread import start_blocking_portal
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fnframe.environment.wire import Raised, Ready, Result, Send, encode
@@ -29,7 +29,7 @@ def call(request):
 
 
 @given(frames=SAID)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 def test_whatever_it_says(call, frames):
     outcome = call("writes", b"".join(bytes(encode(frame)) for frame in frames).hex())
     assert outcome.report.function == "writes"

@@ -81,8 +81,7 @@ class StreamFunction(PolledFunction):
         `outcome` is that of the last attempt, if there was one, and `failure` what it means for these records.
         """
         failure = failure or self.failure(event, condition, "too old", attempts)
-        destination = self.trigger.on_failure
-        shown = None if destination is None else masked(destination)
+        destination, shown = self.trigger.on_failure, None
         if records and destination is not None:
             record = range_lost_record(
                 self.configuration,
@@ -97,9 +96,9 @@ class StreamFunction(PolledFunction):
             )
             what = f"the record of {record.subject}, which function {self.name!r} gives up on,"
             put = partial(self._destinations.send, destination, record)
-            if not await put_record(put, what, destination, "it is lost", self._clock, self.policy):
-                shown = None
-        where = f"told to {shown}" if shown is not None else "told nowhere else: there is no on_failure"
+            if await put_record(put, what, destination, "it is lost", self._clock, self.policy):
+                shown = masked(destination)
+        where = f"told to {shown}" if shown is not None else "told nowhere else"
         told = "%s: function %r gives up on %s of partition %d: %s (%s); %s"
         log.error(told, self.source, self.name, _named(records, None), partition, condition, failure.message, where)
         self.tell(event, failure, attempts, shown)

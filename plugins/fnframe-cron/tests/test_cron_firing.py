@@ -370,6 +370,16 @@ async def test_what_came_due_while_nothing_ran_is_told_beside_what_is_next(kit, 
         ]
 
 
+async def test_what_its_window_delays_is_not_overdue(kit, engine, clock):
+    """Its second in the window is made of its name: this one's is late."""
+    cron = Cron("0 * * * *", window=3000)
+    async with kit.serving(kit.Recorder(cron, engine)):
+        pass
+    clock.advance(3600 + 1)
+    async with kit.serving(kit.Recorder(cron, engine)) as texts:
+        assert texts == ["0 * * * *, next 2027-01-15 09:00:00+00:00"]
+
+
 async def test_schedules_that_are_still_to_be_planned_hold_up_no_other(kit, engine, clock):
     """Thousands of them: others in the event loop have their turn all the while, and what is due fires meanwhile."""
     crons = [Cron("0 * * * *", name=f"n{n}") for n in range(3000)]

@@ -119,7 +119,7 @@ def fields(draw) -> str:
     return " ".join([field(0, 59), field(0, 23), days[0], field(1, 12), days[1]])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(fields(), st.integers(FROM, UNTIL))
 def test_the_calendar_is_cronsims(expression, begin):
     begin_at = dt.datetime.fromtimestamp(begin, dt.UTC)
@@ -140,7 +140,7 @@ def test_the_calendar_is_cronsims(expression, begin):
         after = found
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.sampled_from(["Europe/Berlin", "America/New_York", "America/St_Johns", "America/Havana", "Africa/Casablanca"]),
     st.sampled_from(["*/15 * * * *", "7 * * * *", "0 */3 * * *", "30 1 * * *", "15 2 * * *", "0 0,3 * * *"]),
@@ -191,7 +191,7 @@ minutes = st.frozensets(st.sampled_from(range(0, 60, 5)), min_size=1, max_size=4
 hours = st.one_of(st.integers(1, 12), st.frozensets(st.integers(0, 23), min_size=1, max_size=6))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(ZONES), st.builds(job, minutes, hours), st.data())
 @example("Australia/Lord_Howe", job([0]), None)
 @example("Europe/Berlin", job([0], 2), None)
@@ -227,7 +227,7 @@ def test_a_zone_can_be_asked_for_what_was_long_ago():
     assert moments("0 12 * * *", "Europe/Berlin").next(FROM) == instant("2020-01-01T12:00", "Europe/Berlin")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from(["*/5 * * * *", "0 3 * * *", "* 3 * * *", "*/7 2-4 * * * *", "0 0 1 * *", "rate(45 minutes)"]),
     st.sampled_from(["UTC", "Europe/Berlin"]),

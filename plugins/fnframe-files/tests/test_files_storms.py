@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 from fnframe_files import Files, ObjectCreated
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 BOTH = ("created", "removed")
@@ -213,7 +213,7 @@ def _told(mapping: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @given(operations=operations, at_once=st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 def test_whatever_happens_the_events_tell_what_is_there(
     kit: Any, backend: str, operations: list[Any], at_once: bool
 ) -> None:

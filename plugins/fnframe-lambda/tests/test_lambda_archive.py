@@ -108,7 +108,7 @@ def test_what_is_no_archive_is_refused(tmp_path, data):
     assert everything_in(tmp_path) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_damaged_archive_is_unpacked_or_refused_and_never_more(tmp_path_factory, data):
     whole = bytearray(zipped(("a.py", "x = 1" * 50), ("b/c.py", "y" * 100)).getvalue())

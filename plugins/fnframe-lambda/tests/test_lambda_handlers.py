@@ -283,27 +283,49 @@ async def test_the_second_try_is_under_the_functions_timeout(running):
             "Text",
             r"INIT_REPORT Init Duration: \d+\.\d\d ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError\n",
         ),
+        (
+            "sys.exit(4)",
+            "Text",
+            r"INIT_REPORT Init Duration: \d+\.\d\d ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError\n",
+        ),
     ],
 )
-async def test_init_that_cannot_tell_how_it_ends_is_tried_once_more(kit, tmp_path, monkeypatch, ends, log_format, told):
-    """One that takes too long (ten seconds, as on Lambda; fewer here), or dies: the second try tells of it."""
+async def test_init_that_does_not_end_well_is_told_once_and_tried_once_more(
+    kit, tmp_path, monkeypatch, ends, log_format, told
+):
+    """Of one that takes too long (ten seconds, as on Lambda; fewer here), or dies, the second try tells."""
     monkeypatch.setattr("fnframe.environment.template.INIT_TIMEOUT", 0.5)
     (tmp_path / "app.py").write_text(
         "from fnframe import App\napp = App('slow')\n"
         f"app.lambda_function('once', handler='slow.handler', timeout=20, log_format={log_format!r})\n"
     )
     (tmp_path / "slow.py").write_text(
-        "import os, time\nmark = os.environ['TMPDIR'] + '/began'\n"
+        "import os, sys, time\nmark = os.environ['TMPDIR'] + '/began'\n"
         "first = not os.path.exists(mark)\nopen(mark, 'w').close()\n"
         f"if first:\n    {ends}\n"
-        "def handler(event, context):\n    return event\n"
+        "def handler(event, context):\n    return os.listdir(os.environ['TMPDIR'])\n"
+    )
+    heard = kit.Heard()
+    async with run_target(str(tmp_path), plugins=(heard,)) as running:
+        outcome = await running.invoke("once")
+    assert outcome.unwrap() == ["began"]
+    assert outcome.report.init_duration_ms is None
+    log = heard.of_init("once") + heard.of(outcome)
+    assert len(re.findall(told, log)) == 1, log
+
+
+async def test_a_runtime_that_exits_at_init_is_told_once_and_tried_once_more(kit, tmp_path):
+    begins = f"test -e $TMPDIR/began && exec sh {kit.APPS / 'shop' / 'runtime.sh'}; touch $TMPDIR/began; exit 3"
+    (tmp_path / "app.py").write_text(
+        "from fnframe import App\napp = App('shop')\n"
+        f"app.lambda_function('once', runtime='provided', command=['sh', '-c', {begins!r}], timeout=20, memory=256)\n"
     )
     heard = kit.Heard()
     async with run_target(str(tmp_path), plugins=(heard,)) as running:
         outcome = await running.invoke("once", 7)
     assert outcome.unwrap() == 7
-    assert outcome.report.init_duration_ms is None
-    assert len(re.findall(told, heard.of(outcome))) == 1, heard.of(outcome)
+    log = heard.of_init("once") + heard.of(outcome)
+    assert log.count("Status: error\tError Type: Runtime.ExitError\n") == 1, log
 
 
 async def test_init_time_is_in_the_report_of_the_cold_invocation(running, heard):

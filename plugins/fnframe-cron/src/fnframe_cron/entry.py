@@ -114,7 +114,7 @@ class Entry:
         if self.instant is None:
             return "never again"
         assert self._moments is not None
-        if self.instant >= int(now):
+        if self._due >= int(now):
             return f"next {self._local(self.instant)}"
         coming = self._moments.next(int(now))
         following = "none follows" if coming is None else f"next {self._local(coming)}"

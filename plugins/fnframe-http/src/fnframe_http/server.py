@@ -42,7 +42,7 @@ class Address(NamedTuple):
         variable = f"FNFRAME_{self.table}_{key}".upper()
         return (
             f"choose another with --{key}, with the variable {variable} or with `{key}` under [{self.table}] in "
-            f"fnframe.toml; in a program, with app.run({self.table}={{'{key}': ...}})"
+            f"fnframe.toml; in a program, with app.run(**{{'{self.table}.{key}': ...}})"
         )
 
 

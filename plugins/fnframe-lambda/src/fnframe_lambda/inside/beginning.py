@@ -7,6 +7,8 @@ import os
 import re
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fnframe.log_lines import timestamp
@@ -39,10 +41,14 @@ class Beginning:
         self._version = variables.runtime_version(spec)
         self._arn = variables.runtime_arn(ACCOUNT, spec.runtime)
         self._began = time.monotonic()
+        self._mark = Path(begin.temporary_directory, ".fnframe-init-report")
+        """There where the first try reported how it failed: the second gets the same directory."""
 
     def __enter__(self) -> Beginning:
+        is_told = self._mark.exists()
+        self._mark.unlink(missing_ok=True)
         if self._again is not None:
-            if not self._again.told:
+            if not is_told:
                 status = {"status": "timeout"} if self._again.overran else {"status": "error", "errorType": EXITED}
                 self._report(status, "init", self._again.duration_ms)
         elif self._is_json:
@@ -62,6 +68,8 @@ class Beginning:
         """Tell how it failed. Lambda's platform tells no other error types than its own here."""
         known = error_type if _KNOWN.fullmatch(error_type) else "Runtime.Unknown"
         self._report_own({"status": "error", "errorType": known})
+        with suppress(OSError):  # A full disk: then it is told twice.
+            self._mark.touch()
 
     def _report_own(self, status: dict[str, str]) -> None:
         self._report(status, "invoke" if self._again else "init", (time.monotonic() - self._began) * 1000)
