@@ -29,6 +29,14 @@ async def until(condition: Callable[[], object], clock: ManualClock | None = Non
             await anyio.sleep(0.002)
 
 
+async def live_pids(running: Running, function: str | None = None) -> list[int]:
+    """The processes of the environments that live, all or a function's. A reply may come before the template's word of
+    who gives it."""
+    living = [each for each in running.pool._live if each.reason is None and function in (None, each.function)]
+    await until(lambda: all(environment.pid or environment.reason for environment in living))
+    return [environment.pid for environment in living if environment.pid]
+
+
 async def passing(clock: ManualClock, seconds: float) -> None:
     """Turn a clock as a running host would see it go on: nothing runs out that somebody extends."""
     for _ in range(round(seconds)):

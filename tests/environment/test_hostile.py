@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from facts import runs, state_of, until
+from facts import live_pids, runs, state_of, until
 
 from fnframe import ConfigurationError, Failure, Success, hookimpl
 from fnframe.environment import children
@@ -91,6 +91,7 @@ async def test_a_task_that_is_left_sending_leaves_its_answer_to_nobody():
         async def invoke(data):
             outcomes.append(await running.invoke("leaves_sending", data))
 
+        await live_pids(running)
         async with anyio.create_task_group() as tasks:
             os.kill(environment.pid, signal.SIGSTOP)  # It says nothing before the host is busy.
             tasks.start_soon(invoke, "leave")
@@ -112,6 +113,7 @@ async def test_an_environment_that_answers_and_then_dies_is_not_served_again():
         async def invoke(data):
             outcomes.append(await running.invoke("echo", data))
 
+        await live_pids(running)
         async with anyio.create_task_group() as tasks:
             os.kill(environment.pid, signal.SIGSTOP)  # It says nothing before the host is busy.
             for data in range(3):
@@ -403,10 +405,10 @@ async def test_a_template_that_cannot_fork_says_so_and_what_runs_goes_on(write_a
             (tmp_path / "gate").touch()
         assert [outcome.unwrap() for outcome in outcomes[2:]] == ["waited"] * 2
         (tmp_path / "full").unlink()
-        pids = {environment.pid for environment in running.pool._live}
-        for pid in pids:
+        killed = await live_pids(running)
+        for pid in killed:
             os.kill(pid, signal.SIGKILL)
-        await until(lambda: not pids & {environment.pid for environment in running.pool._live})
+        await until(lambda: not any(environment.pid in killed for environment in running.pool._live))
         assert (await running.invoke("waits")).unwrap() == "waited"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from facts import live_pids
 
 from fnframe import Failure
 from fnframe.runtime.run import run_target
@@ -65,7 +66,7 @@ async def test_an_environment_that_dies_before_it_took_all_of_the_event():
 
 async def _pid_of(running, function: str) -> int:
     await running.invoke(function, payload=b"")
-    return next(e.pid for e in running.pool._live if e.function == function)
+    return (await live_pids(running, function))[0]
 
 
 def test_nothing_is_raised_in_a_plain_event_loop():

@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from facts import runs, until
+from facts import live_pids, runs, until
 
 from fnframe import Failure
 from fnframe.runtime.run import run_target
@@ -160,7 +160,7 @@ async def test_a_reload_imports_the_code_as_it_is_now(write_app, tmp_path):
     source = LEAVES_THREADS + "\n\n@app.function()\ndef version():\n    return 1\n"
     async with run_target(write_app(source)) as running:
         assert (await running.invoke("version")).unwrap() == 1
-        before = [template_of(running), *(environment.pid for environment in running.pool._live)]
+        before = [template_of(running), *await live_pids(running)]
         write_app(source.replace("return 1", "return 22"))
         await running.reload()
         assert (await running.invoke("version")).unwrap() == 22
@@ -201,10 +201,9 @@ async def test_threads_that_only_some_variables_start(write_app, caplog):
 async def test_a_template_that_is_killed_leaves_nothing(write_app):
     async with run_target(write_app(LEAVES_THREADS)) as running:
         await running.invoke("names")
-        (environment,) = running.pool._live
-        pid, spare = environment.pid, running.pool._lanes["names"].templates.spare
+        spare = running.pool._lanes["names"].templates.spare
         await until(lambda: spare.pid)
-        pids = [pid, spare.pid]
+        before = [*await live_pids(running), spare.pid]
         os.kill(template_of(running), signal.SIGKILL)
-        await until(lambda: not any(map(runs, pids)))
+        await until(lambda: not any(map(runs, before)))
         assert "cache-refresher" in (await running.invoke("names")).unwrap()

@@ -138,10 +138,11 @@ class Returns(Bell, frozen=True):
 class SwallowsCancellation(Bell, frozen=True):
     async def run(self, mapping, *, task_status):
         task_status.started("open")
+        cancelled = anyio.get_cancelled_exc_class()
         while True:
             try:
                 await anyio.sleep_forever()
-            except anyio.get_cancelled_exc_class():
+            except cancelled:
                 continue
 
 

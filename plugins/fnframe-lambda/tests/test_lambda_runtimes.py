@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from facts import live_pids
 from fnframe_lambda.origin import EVENT_TYPE, Origin, encode_origin
 
 from fnframe import Event, Failure
@@ -355,8 +356,8 @@ async def test_where_environments_are_spawned(kit, tmp_path):
 async def test_nothing_is_left_at_the_end(kit):
     async with run_target(str(kit.APPS / "shop" / "runtimes.py")) as running:
         await warm(running, "shell")
-        [environment] = [found for found in running.pool._live if found.function == "shell"]
-        children = Path(f"/proc/{environment.pid}/task/{environment.pid}/children").read_text().split()
+        (pid,) = await live_pids(running, "shell")
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         assert children
     with anyio.fail_after(10):
         while any(Path(f"/proc/{child}").exists() for child in children):
