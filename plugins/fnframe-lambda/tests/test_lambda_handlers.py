@@ -175,9 +175,9 @@ async def test_a_reset_keeps_the_temporary_directory_and_not_the_globals(running
     outcome = await running.invoke("does", "sleep")
     assert outcome.payload() == {
         "errorType": "Sandbox.Timedout",
-        "errorMessage": f"RequestId: {outcome.report.request_id} Error: Task timed out after 2.00 seconds",
+        "errorMessage": f"RequestId: {outcome.report.request_id} Error: Task timed out after 1.00 seconds",
     }
-    assert outcome.report.duration_ms == 2000.0
+    assert outcome.report.duration_ms == 1000.0
     count, marked, other = (await running.invoke("does", "count")).unwrap()
     assert (count, marked) == (1, True)
     assert other != stream

@@ -124,7 +124,7 @@ def test_a_function_error_is_a_success_of_the_api(aws):
         (["exit", 3], "Runtime.ExitError", "Runtime exited with error: exit status 3"),
         (["kill", 9], "Runtime.ExitError", "Runtime exited with error: signal: killed"),
         ("allocate", "Runtime.ExitError", "Runtime exited with error: signal: killed"),
-        ("sleep", "Sandbox.Timedout", "Task timed out after 2.00 seconds"),
+        ("sleep", "Sandbox.Timedout", "Task timed out after 1.00 seconds"),
     ],
 )
 def test_ends_of_the_runtime(aws, event, error_type, text):
@@ -174,7 +174,7 @@ def test_the_tail_tells_of_failures_once(aws):
     raised = logged(call(aws, "does", "raise", LogType="Tail")[0])
     assert raised.count("[ERROR] Custom: no luck ü") == 1
     timed_out = logged(call(aws, "does", "sleep", LogType="Tail")[0])
-    assert "Task timed out after 2.00 seconds\n\n" in timed_out
+    assert "Task timed out after 1.00 seconds\n\n" in timed_out
     assert timed_out.endswith("Status: timeout\t\n")
     killed = logged(call(aws, "does", "allocate", LogType="Tail")[0])
     assert killed.endswith("Status: error\tError Type: Runtime.OutOfMemory\t\n")

@@ -6,7 +6,7 @@ app = App("shop")
 
 app.lambda_function("echo", handler="handlers.echo")
 app.lambda_function("about", handler="handlers.about", memory=256, timeout=5, variables={"COLOUR": "blue"})
-app.lambda_function("does", handler="handlers.does", timeout=2, retries=0)
+app.lambda_function("does", handler="handlers.does", timeout=1, retries=0)
 app.lambda_function("nested", handler="pkg.mod.handler")
 app.lambda_function("no_module", handler="nowhere.handler")
 app.lambda_function("no_handler", handler="handlers.nothing")
