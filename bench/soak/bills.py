@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -173,26 +174,40 @@ async def soak(
                 serving[number % 2] = Host(place, commit, callers, bursts)
                 lives.append(serving[number % 2])
             killed.set()
-        await _settled(sender, engine, place.log)
+        await _settled(sender, engine, place)
         for host in serving:
             await anyio.to_thread.run_sync(host.end)
     with Ledger(place.ledger) as ledger:
         return [*_judge(sender, place.log, ledger), *_judge_replies(lives, ledger, commit, within_ms)]
 
 
-async def _settled(sender: Sender, engine: Engine, log: Path) -> None:
-    """Return when everything is done, or when nothing happens any more."""
+async def _settled(sender: Sender, engine: Engine, place: Place) -> None:
+    """Return when everything is done, or when nothing happens any more.
+
+    A record is done when a run of it is billed: one that a host began which was killed then comes again.
+    """
     size, since = -1, time.monotonic()
     while time.monotonic() - since < QUIET:
         await anyio.sleep(0.1)
-        runs = list(_runs(log))
+        runs = list(_runs(place.log))
         if len(runs) != size:
             size, since = len(runs), time.monotonic()
             continue
         totals = [(await engine.queue(queue).statistics()).total for queue in ("orders", queue_name("work"))]
-        done = {name for function, _, names in runs if function == "clicks" for name in names}
-        if not any(totals) and done.issuperset(sender.clicks):
+        if any(totals):
+            continue
+        with Ledger(place.ledger) as ledger:
+            outcomes = _outcomes(ledger)
+        done = {name for function, key, names in runs if function == "clicks" and key in outcomes for name in names}
+        if done.issuperset(sender.clicks):
             return
+
+
+def _outcomes(ledger: Ledger) -> dict[tuple[str, int], str]:
+    """What came of each invocation that is billed."""
+    rows = "SELECT request_id, attempt, outcome FROM invocations JOIN kinds ON kinds.id = kind"
+    with closing(ledger.reader()) as connection:
+        return {(request_id, attempt): outcome for request_id, attempt, outcome in connection.execute(rows)}
 
 
 def _runs(log: Path) -> Iterator[tuple[str, tuple[str, int], list[str]]]:
@@ -203,9 +218,8 @@ def _runs(log: Path) -> Iterator[tuple[str, tuple[str, int], list[str]]]:
 
 
 def _judge(sender: Sender, log: Path, ledger: Ledger) -> list[str]:
+    outcomes = _outcomes(ledger)
     connection = ledger.reader()
-    rows = connection.execute("SELECT request_id, attempt, outcome FROM invocations JOIN kinds ON kinds.id = kind")
-    outcomes = {(request_id, attempt): outcome for request_id, attempt, outcome in rows}
     sums = connection.execute(
         "SELECT (SELECT sum(requests) FROM invocations), (SELECT sum(requests) FROM hourly), "
         "ifnull((SELECT sum(requests) FROM spent), (SELECT sum(requests) FROM hourly))"
