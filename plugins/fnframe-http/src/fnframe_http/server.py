@@ -63,9 +63,9 @@ async def serve_application(application: ASGIApp, address: Address, grace: float
 
     What is in progress has `grace` seconds to finish then. Raises `ConfigurationError` that names the setting.
     """
+    server = _server(application, grace)
     listener = _listener(address)
     try:
-        server = _server(application, grace)
         await server.startup(sockets=[listener])
     except BaseException:
         listener.close()
