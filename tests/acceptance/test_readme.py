@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -27,7 +28,10 @@ def program(tmp_path):
     def program(source: str) -> str:
         (tmp_path / "program.py").write_text(source)
         command = [sys.executable, "program.py"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
+        environ = os.environ | {"FNFRAME_HTTP_PORT": "0"}  # Others may run at the same time.
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=90, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -40,7 +40,8 @@ def text_of(page):
 
 
 def run(*command, folder):
-    environ = os.environ | {"PYTEST_ADDOPTS": "", "COLUMNS": "80"}
+    # Others may run at the same time, at the port that an app has by default.
+    environ = os.environ | {"PYTEST_ADDOPTS": "", "COLUMNS": "80", "FNFRAME_HTTP_PORT": "0"}
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
