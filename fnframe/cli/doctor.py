@@ -142,7 +142,7 @@ def _tell_running(console: "Terminal", running: "Running") -> int:
 def _is_writable(folder: Path) -> bool:
     """Whether an engine can be in this folder, which need not be there yet."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
-    return there.is_dir() and all(os.access(path, os.W_OK) for path in (there, *there.glob("engine.db*")))
+    return there.is_dir() and all(os.access(path, os.W_OK) for path in (there, *folder.glob("engine.db*")))
 
 
 def _engine_of(running: "Running") -> tuple[str, bool]:

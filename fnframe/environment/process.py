@@ -56,6 +56,7 @@ ROOM = 2 * 1024 * 1024
 """Bytes that a frame may have beyond the largest payload: names, a stack trace."""
 
 Reason = Literal["timeout", "init", "memory", "exit", "spent", "idle", "cancelled", "template"]
+"""`init`: it had not begun in time. One that says itself that it cannot is as one that ends: `exit`."""
 
 
 class ProcessEnvironment:
@@ -330,9 +331,9 @@ class ProcessEnvironment:
         if kind is Ready:
             self._become_ready(frame)
         elif not self.in_flight:
-            if kind is Raised:  # A start function failed in an environment that nobody waits for yet.
-                self.kill("init")
-            elif kind is Result:  # Nobody asked; what it says next would be taken for somebody's.
+            # It could not begin while nobody waits for it yet; or it answers what nobody asked, and what it says next
+            # would be taken for somebody's.
+            if kind is Raised or kind is Result:
                 self.kill("exit")
         elif kind is Raised and self._may_begin_again():
             self.kill("exit")
@@ -428,7 +429,7 @@ class ProcessEnvironment:
             invocation.reply = Rejected(f"no environment could start: {problem}")
             invocation.wake()
         self.in_flight.clear()
-        self.kill("init")
+        self.kill("exit")
         self.lost(None)
 
     def born(self, pid: int) -> None:
