@@ -102,6 +102,5 @@ async def test_a_month_of_an_app(write_app, tmp_path):
     assert sorted(heard.of("hourly")) == hours
     assert len(heard.reports) == 5 + sum(attempts for _, attempts in hours)
     assert all(report.init_duration_ms for report in heard.reports if report.function == "weekly")
-    # On a machine of its own the month takes about one; who shares a core with others, two and a half.
-    assert used < 15.0, f"{seconds:.1f} s"
+    assert used < 5.0, f"{seconds:.1f} s"  # On a machine of its own the month takes about one.
     print(f"{seconds:.2f} s, {used:.2f} s of processor time")

@@ -452,4 +452,4 @@ def test_an_engine_does_what_its_model_does(machine, backend, engine):
         engine_name = engine
 
     Machine.backend = backend
-    run_state_machine_as_test(Machine, settings=settings(max_examples=30, stateful_step_count=40))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=40, stateful_step_count=40))

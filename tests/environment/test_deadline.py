@@ -84,7 +84,7 @@ async def test_it_passes_at_its_time():
     began = time.monotonic()
     with pytest.raises(DeadlinePassed):
         await deadlines().hold(for_ever(), SHORT)
-    assert SHORT - 0.002 <= time.monotonic() - began < SHORT + 5.0
+    assert SHORT - 0.002 <= time.monotonic() - began < SHORT + 1.0
     assert cancelling() == 0
     await anyio.lowlevel.checkpoint()
 
@@ -175,7 +175,7 @@ async def test_each_has_a_deadline_of_its_own():
             tasks.start_soon(one, name, seconds)
     assert set(ended) == set(lengths)
     for name, seconds in lengths.items():
-        assert seconds - 0.002 <= ended[name] < seconds + 5.0
+        assert seconds - 0.002 <= ended[name] < seconds + 1.0
 
 
 async def test_one_that_comes_later_and_ends_sooner_does_not_wait():

@@ -237,8 +237,8 @@ async def test_what_an_inline_handler_raises_is_its_own(name):
 @pytest.mark.parametrize("is_done", [False, True])
 async def test_what_waits_in_memory_at_the_end_is_told(is_done, write_app, caplog):
     target = write_app(
-        "import time\nfrom fnframe import App\napp = App('shop')\n"
-        f"@app.function(timeout=60)\ndef later(event):\n    time.sleep({0 if is_done else 60})\n"
+        "import signal\nfrom fnframe import App\napp = App('shop')\n"
+        f"@app.function(timeout=60)\ndef later(event):\n    {'pass' if is_done else 'signal.pause()'}\n"
     )
     async with run_target(target, settings={"grace": 10.0 if is_done else 0.01}) as running:
         for number in range(3):

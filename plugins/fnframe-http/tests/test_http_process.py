@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx2
@@ -196,7 +197,7 @@ async def test_answers_are_not_held_back(kit: Any) -> None:
             began = time.monotonic()
             assert (await client.get("/healthz")).status_code == 200
             times.append(time.monotonic() - began)
-        assert min(times) < 0.030, "each was late, and not the one for which a busy machine had no time"
+        assert median(times) < 0.030, "most were late, and not the few for which a busy machine had no time"
 
 
 def test_a_worker_does_not_import_the_web_stack(kit: Any) -> None:

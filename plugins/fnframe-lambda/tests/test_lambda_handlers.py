@@ -276,8 +276,8 @@ async def test_the_second_try_is_under_the_functions_timeout(running):
 @pytest.mark.parametrize(
     ("ends", "log_format", "told"),
     [
-        ("time.sleep(60)", "Text", r"INIT_REPORT Init Duration: \d{3,}\.\d\d ms\tPhase: init\tStatus: timeout\n"),
-        ("time.sleep(60)", "JSON", r'.*"status": "timeout", "metrics": {"durationMs": \d{3,}\.\d+}}}\n'),
+        ("signal.pause()", "Text", r"INIT_REPORT Init Duration: \d{3,}\.\d\d ms\tPhase: init\tStatus: timeout\n"),
+        ("signal.pause()", "JSON", r'.*"status": "timeout", "metrics": {"durationMs": \d{3,}\.\d+}}}\n'),
         (
             "os._exit(3)",
             "Text",
@@ -300,7 +300,7 @@ async def test_init_that_does_not_end_well_is_told_once_and_tried_once_more(
         f"app.lambda_function('once', handler='slow.handler', timeout=20, log_format={log_format!r})\n"
     )
     (tmp_path / "slow.py").write_text(
-        "import os, sys, time\nmark = os.environ['TMPDIR'] + '/began'\n"
+        "import os, signal, sys\nmark = os.environ['TMPDIR'] + '/began'\n"
         "first = not os.path.exists(mark)\nopen(mark, 'w').close()\n"
         f"if first:\n    {ends}\n"
         "def handler(event, context):\n    return os.listdir(os.environ['TMPDIR'])\n"
