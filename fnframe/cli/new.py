@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
+from ..errors import PLUGINS
 from .errors import UsageError, shown
 from .project import Project, check_name
 from .standard_output import tell
@@ -42,6 +43,8 @@ def plugin(name: Name, /, *, kind: Kind, in_: Where = Path()) -> int:
     A trigger and an engine are checked by the kits that fnframe's own pass.
     """
     name = name.removeprefix("fnframe-")
+    if name in PLUGINS:
+        raise UsageError(f"fnframe-{name} is one of fnframe's own plugins: give another name")
     folder = in_ / f"fnframe-{name}"
     _make(Project(f"new-{kind}", name), folder)
     tell(

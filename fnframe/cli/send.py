@@ -102,6 +102,6 @@ async def _tell_unread(target: str, where: str, settings: dict[str, object], _: 
         complain(f"it was sent; whether any function reads {where} is not known: {error}")
     else:
         if where not in known:
-            read = ", ".join(sorted(known)) or "none"
-            complain(f"no trigger of the app's functions reads {where}{nearest(where, known)}; read are: {read}")
+            read = f"they read: {', '.join(sorted(known))}" if known else "they read no queue and no stream"
+            complain(f"no trigger of the app's functions reads {where}{nearest(where, known)}; {read}")
     return 0

@@ -128,3 +128,12 @@ def test_a_place_where_nothing_can_be_made_is_told(fnframe, tmp_path, made):
     assert told.returncode == 2
     assert "shop cannot be made (Not a directory): name another place with --in" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_name_of_fnframes_own_is_refused(fnframe, tmp_path):
+    told = fnframe("new", "plugin", "fnframe-http", "--kind", "trigger")
+    assert (told.returncode, told.stderr) == (
+        2,
+        "error: fnframe-http is one of fnframe's own plugins: give another name\n",
+    )
+    assert not (tmp_path / "fnframe-http").exists()

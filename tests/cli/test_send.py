@@ -42,7 +42,7 @@ def test_what_nobody_reads_is_sent_and_told(fnframe, shop):
     assert (sent.returncode, sent.stdout) == (0, "one\n")
     assert sent.stderr == (
         "no trigger of the app's functions reads queue:ordres, did you mean 'queue:orders'?; "
-        "read are: queue:orders, stream:clicks\n"
+        "they read: queue:orders, stream:clicks\n"
     )
     (shop / "app.py").write_text("1 / 0\n")
     sent = fnframe("send", "shop", "orders", "--data", "2", "--id", "two")
